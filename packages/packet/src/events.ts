@@ -1,0 +1,100 @@
+import { channel } from 'node:diagnostics_channel';
+import type { PacketError } from './errors.ts';
+import type { Address, CloseReason } from './transport/index.ts';
+
+/** Which connection an event is about. */
+export interface ConnectionFacts {
+  /** Never reused within a process. */
+  readonly id: number;
+  readonly side: 'server' | 'client';
+  /** Name of the handler class. */
+  readonly handler: string;
+  readonly remote: Address | undefined;
+}
+
+/** Which worker instance an event is about. */
+export interface WorkerFacts {
+  readonly worker: string;
+  readonly key: string | undefined;
+  /** Place in the pool, from 0. */
+  readonly index: number;
+  /** Process id where it has one. */
+  readonly pid: number | undefined;
+}
+
+/**
+ * What Packet reports on `node:diagnostics_channel`, by channel name. The library never logs: subscribe to these.
+ *
+ * docs/events.md has a heading for each; a test compares the two.
+ */
+export interface PacketEvents {
+  'packet:listener.started': { readonly addresses: readonly Address[] };
+  'packet:listener.closed': { readonly addresses: readonly Address[] };
+  'packet:listener.rejected': {
+    readonly reason: 'max-connections' | 'max-per-ip' | 'fd-limit' | 'handler';
+    readonly remote: Address;
+  };
+  'packet:listener.trouble': { readonly error: PacketError };
+  'packet:connection.opened': ConnectionFacts;
+  'packet:connection.closed': ConnectionFacts & {
+    readonly reason: CloseReason;
+    readonly bytesIn: number;
+    readonly bytesOut: number;
+    /** Milliseconds since the connection object was made. */
+    readonly durationMs: number;
+  };
+  'packet:connection.limit': ConnectionFacts & { readonly error: PacketError };
+  'packet:reactor.error': {
+    readonly error: unknown;
+    readonly connection: ConnectionFacts | undefined;
+    readonly where: string;
+  };
+  'packet:reactor.stopped': { readonly finished: number; readonly cut: number };
+  'packet:worker.started': WorkerFacts & { readonly bootMs: number };
+  'packet:worker.exited': WorkerFacts & {
+    readonly exitCode: number | undefined;
+    readonly signal: string | undefined;
+    /** Calls that were lost with it. */
+    readonly lost: number;
+    readonly restartInMs: number | undefined;
+  };
+  'packet:worker.parked': WorkerFacts & { readonly error: PacketError };
+  'packet:worker.late': { readonly worker: string; readonly kind: 'origin-gone' | 'settled'; readonly count: number };
+  'packet:worker.output': WorkerFacts & { readonly stream: 'stdout' | 'stderr'; readonly text: string };
+}
+
+/** One of the channel names. */
+export type PacketEventName = keyof PacketEvents;
+
+const names = {
+  'packet:listener.started': true,
+  'packet:listener.closed': true,
+  'packet:listener.rejected': true,
+  'packet:listener.trouble': true,
+  'packet:connection.opened': true,
+  'packet:connection.closed': true,
+  'packet:connection.limit': true,
+  'packet:reactor.error': true,
+  'packet:reactor.stopped': true,
+  'packet:worker.started': true,
+  'packet:worker.exited': true,
+  'packet:worker.parked': true,
+  'packet:worker.late': true,
+  'packet:worker.output': true,
+} as const satisfies Record<PacketEventName, true>;
+
+/** All channel names. */
+export const EVENT_NAMES: readonly PacketEventName[] = Object.keys(names) as PacketEventName[];
+
+const channels = new Map(EVENT_NAMES.map((name) => [name, channel(name)]));
+
+/** Whether anyone listens to `name`. */
+export function observed(name: PacketEventName): boolean {
+  return channels.get(name)?.hasSubscribers === true;
+}
+
+/** Publishes an event if anyone listens; the message is built only then. */
+export function publish<N extends PacketEventName>(name: N, message: () => PacketEvents[N]): void {
+  const target = channels.get(name);
+  if (target?.hasSubscribers === true) target.publish(message());
+}

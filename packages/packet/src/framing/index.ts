@@ -1,0 +1,2 @@
+export type { Framer } from './framer.ts';
+export { INCOMPLETE } from './framer.ts';

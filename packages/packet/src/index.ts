@@ -1,0 +1,1 @@
+export { PacketError } from './errors.ts';

@@ -1,0 +1,111 @@
+import { PacketError } from './errors.ts';
+
+/** A whole number with bounds, its unit, and optionally one value that means "off". */
+export interface NumberRow {
+  readonly kind: 'number';
+  readonly fallback: number;
+  readonly min: number;
+  readonly max: number;
+  readonly unit:
+    | 'ms'
+    | 'bytes'
+    | 'connections'
+    | 'frames'
+    | 'calls'
+    | 'workers'
+    | 'restarts'
+    | 'port'
+    | 'levels'
+    | 'count';
+  /** A value outside `min..max` that switches the rule off. */
+  readonly off?: number;
+}
+/** Yes or no. */
+export interface BooleanRow {
+  readonly kind: 'boolean';
+  readonly fallback: boolean;
+}
+/** One of a closed set of words. */
+export interface ChoiceRow<C extends string = string> {
+  readonly kind: 'choice';
+  readonly fallback: C;
+  readonly choices: readonly C[];
+}
+/** One option's only home: its default, bounds and unit. */
+export type OptionRow = NumberRow | BooleanRow | ChoiceRow;
+/** The options of one thing, by name. */
+export type OptionRows = Readonly<Record<string, OptionRow>>;
+/** The value type of one row. */
+export type OptionValue<R extends OptionRow> = R extends NumberRow
+  ? number
+  : R extends BooleanRow
+    ? boolean
+    : R extends ChoiceRow<infer C>
+      ? C
+      : never;
+/** All options of `R` with their defaults filled in. */
+export type Resolved<R extends OptionRows> = { readonly [K in keyof R]: OptionValue<R[K]> };
+/** What a caller may give for `R`: any of the options, none required. */
+export type Given<R extends OptionRows> = { readonly [K in keyof R]?: OptionValue<R[K]> | undefined };
+
+/**
+ * Fills defaults from the rows and refuses unknown names and values out of bounds.
+ *
+ * @param owner Name shown in the message, such as `startServer`.
+ * @param rows The rows; the only home of defaults and bounds.
+ * @param given What the caller gave; `undefined` means the default.
+ * @param others Names that are no rows but known to the caller (`host`, `onError`); they are passed over.
+ * @throws PacketError `ERR_PACKET_OPTION` naming the option, its bounds and the value given. Nothing was changed.
+ */
+export function resolveOptions<R extends OptionRows>(
+  owner: string,
+  rows: R,
+  given: Given<R> & Readonly<Record<string, unknown>>,
+  others: readonly string[] = [],
+): Resolved<R> {
+  for (const name of Object.keys(given)) {
+    if (Object.hasOwn(rows, name) || others.includes(name)) continue;
+    const known = [...others, ...Object.keys(rows)].sort().join(', ');
+    throw new PacketError('ERR_PACKET_OPTION', `${owner}: unknown option "${name}"; known options: ${known}`, {
+      details: { option: name },
+    });
+  }
+  const out: Record<string, number | boolean | string> = {};
+  for (const [name, row] of Object.entries(rows)) {
+    const value: unknown = given[name] ?? row.fallback;
+    if (!accepts(row, value)) throw optionError(owner, name, boundsOf(row), value);
+    out[name] = value as number | boolean | string;
+  }
+  return Object.freeze(out) as Resolved<R>;
+}
+
+/** The error for an option value that is not acceptable: it names the option, what would be, and the value given. */
+export function optionError(owner: string, option: string, bounds: string, value: unknown): PacketError {
+  const shown = typeof value === 'string' ? JSON.stringify(value) : String(value);
+  return new PacketError('ERR_PACKET_OPTION', `${owner}: ${option} must be ${bounds}, got ${shown}`, {
+    details: { option, bounds, value: shown },
+  });
+}
+
+function accepts(row: OptionRow, value: unknown): boolean {
+  switch (row.kind) {
+    case 'boolean':
+      return typeof value === 'boolean';
+    case 'choice':
+      return typeof value === 'string' && row.choices.includes(value);
+    case 'number':
+      if (typeof value !== 'number' || !Number.isInteger(value)) return false;
+      return value === row.off || (value >= row.min && value <= row.max);
+  }
+}
+
+function boundsOf(row: OptionRow): string {
+  switch (row.kind) {
+    case 'boolean':
+      return 'true or false';
+    case 'choice':
+      return `one of ${row.choices.join(', ')}`;
+    case 'number':
+      return `an integer in ${row.min}..${row.max} (${row.unit})${row.off === undefined ? '' : ` or ${row.off} for off`}`;
+  }
+}

@@ -1,0 +1,1 @@
+export type { Ask, AskOptions, AskOrigin, WorkerService } from './worker-service.ts';

@@ -1,0 +1,44 @@
+import type { PacketError } from '../errors.ts';
+
+/** Options of one ask. */
+export interface AskOptions {
+  /** Longest time until the answer, in milliseconds, queueing included. */
+  readonly deadlineMs?: number;
+  /** Which keyed instance of the worker to ask. */
+  readonly key?: string;
+}
+
+/** One question to a worker: what `askWorker` returns and `workerReceive` gets with each answer. */
+export interface Ask {
+  readonly id: number;
+  /** The worker's name. */
+  readonly worker: string;
+  /** Stops waiting: `workerFailed` follows with `ERR_PACKET_CANCELLED`, unless the ask has settled. */
+  cancel(): void;
+}
+
+/** Who asks, as the worker area sees it: a connection. */
+export interface AskOrigin {
+  /** Never reused. */
+  readonly id: number;
+  /** One answer; `last` when the ask is settled by it. */
+  answered(value: unknown, ask: Ask, last: boolean): void;
+  /** The ask is settled without an answer. */
+  failed(error: PacketError, ask: Ask): void;
+}
+
+/** What the reactor needs from the worker area, so that the reactor does not import it. */
+export interface WorkerService {
+  /** Calls settle through `origin`, exactly once each, never from inside this method. */
+  ask(origin: AskOrigin, worker: string, data: unknown, options: AskOptions): Ask;
+  /** Typed proxies by worker name; bound to `origin` when given: its calls are cancelled with it. */
+  proxies(origin?: AskOrigin): object;
+  /** The origin is gone: its pending calls are cancelled, late answers dropped and counted. */
+  originClosed(origin: AskOrigin): void;
+  /** Starts a worker that does not start by itself, or a keyed instance. */
+  start(worker: string, options: { readonly key?: string; readonly options?: unknown }): Promise<void>;
+  /** Drains and ends it. */
+  stop(worker: string, key?: string): Promise<void>;
+  /** Drains and ends all. Resolves when every worker process is gone. */
+  close(graceMs: number): Promise<void>;
+}

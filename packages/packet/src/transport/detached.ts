@@ -1,0 +1,20 @@
+import type { Server, Socket } from 'node:net';
+import type { MessagePort } from 'node:worker_threads';
+import type { Address } from './transport.ts';
+
+/**
+ * A connection taken from its engine before anything read it, ready to be attached elsewhere, once.
+ *
+ * `socket`: paused, unread, movable by `child.send`. `port`: its bytes travel over the relay protocol; movable by
+ * transferring the port. `memory`: only within the process that made it.
+ */
+export type DetachedSocket =
+  | { readonly kind: 'socket'; readonly socket: Socket; readonly head?: Buffer }
+  | { readonly kind: 'port'; readonly port: MessagePort; readonly local: Address; readonly remote: Address }
+  | { readonly kind: 'memory'; readonly end: object };
+
+/** A listening socket that another process may accept on too; send `server` with `child.send`. */
+export interface SharedListener {
+  readonly kind: 'server';
+  readonly server: Server;
+}

@@ -1,0 +1,2 @@
+export type { DetachedSocket, SharedListener } from './detached.ts';
+export type * from './transport.ts';

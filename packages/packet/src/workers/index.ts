@@ -1,0 +1,1 @@
+export type { Frame, FrameType, Lane, LaneCapabilities, LaneLoss, LaneSink } from './lane.ts';

@@ -1,0 +1,79 @@
+import type { PacketError } from '../errors.ts';
+import type { DetachedSocket } from '../transport/index.ts';
+
+/** What a frame is for. */
+export type FrameType =
+  | 'HELLO'
+  | 'CALL'
+  | 'RESULT'
+  | 'ERROR'
+  | 'EVENT'
+  | 'CHUNK'
+  | 'CREDIT'
+  | 'CANCEL'
+  | 'STATUS'
+  | 'PING'
+  | 'PONG'
+  | 'HANDLE'
+  | 'DRAIN'
+  | 'BYE';
+
+/** One message between a master and one worker instance. */
+export interface Frame {
+  readonly type: FrameType;
+  /** The call or stream it belongs to; 0 for the worker as a whole. */
+  readonly stream: number;
+  readonly value?: unknown;
+  /**
+   * Large binary that travels beside the value. It is lent, not copied, until the frame has left: do not change it before
+   * the call settles.
+   */
+  readonly attachments?: readonly Uint8Array[];
+  /** Memory that moves instead of being copied, where `capabilities.transfer`. */
+  readonly transfer?: readonly ArrayBuffer[];
+  readonly handle?: DetachedSocket;
+}
+
+/** What a lane can carry beyond values. */
+export interface LaneCapabilities {
+  readonly handles: boolean;
+  readonly transfer: boolean;
+  readonly sharedMemory: boolean;
+  readonly codec: 'v8' | 'clone' | 'json';
+}
+
+/**
+ * How frames move between a master and ONE worker instance: inline, process, later thread and remote. It carries frames in
+ * order and knows nothing of calls.
+ */
+export interface Lane {
+  readonly capabilities: LaneCapabilities;
+  /**
+   * Queues a frame. The value is snapshotted here: changing it afterwards changes nothing.
+   * @param urgent Overtakes the slices of large frames already queued.
+   * @returns false when the lane is above its high-water mark; `drained` follows.
+   * @throws PacketError `ERR_PACKET_NOT_ENCODABLE` with the path of the bad value in `details.path`; the lane is unharmed.
+   */
+  post(frame: Frame, urgent?: boolean): boolean;
+  readonly pendingBytes: number;
+  readonly pendingFrames: number;
+  /** Ends the lane: flushes, waits up to `graceMs`, then cuts. Idempotent; resolves after `lost`. */
+  close(graceMs: number): Promise<void>;
+}
+
+/** Where a lane reports. Never called from inside `post`. */
+export interface LaneSink {
+  frames(batch: readonly Frame[]): void;
+  drained(): void;
+  /** Last, exactly once, also after `close()`. */
+  lost(loss: LaneLoss): void;
+}
+
+/** Why a lane is gone. */
+export interface LaneLoss {
+  /** `closed`: close() was called. `exit`: the worker is gone. `cut`: the channel broke. `frame`: it sent garbage. */
+  readonly kind: 'closed' | 'exit' | 'cut' | 'frame';
+  readonly exitCode?: number | undefined;
+  readonly signal?: string | undefined;
+  readonly error?: PacketError | undefined;
+}
