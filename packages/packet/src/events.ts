@@ -4,7 +4,7 @@ import type { Address, CloseReason } from './transport/index.ts';
 
 /** Which connection an event is about. */
 export interface ConnectionFacts {
-  /** Never reused within a process. */
+  /** Never reused within its reactor. */
   readonly id: number;
   readonly side: 'server' | 'client';
   /** Name of the handler class. */

@@ -19,8 +19,12 @@ export interface Ask {
 
 /** Who asks, as the worker area sees it: a connection. */
 export interface AskOrigin {
-  /** Never reused. */
+  /** Never reused within its reactor. */
   readonly id: number;
+  /** A call for this origin began: an ask, or a call through a typed proxy bound to it. */
+  callBegan(): void;
+  /** That call settled, whichever way; comes once per call, after its answer or its promise's callbacks ran. */
+  callSettled(): void;
   /** One answer; `last` when the ask is settled by it. */
   answered(value: unknown, ask: Ask, last: boolean): void;
   /** The ask is settled without an answer. */
