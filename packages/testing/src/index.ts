@@ -1,0 +1,2 @@
+export { needsProgram, needsRoot } from './needs.ts';
+export { scaled, testSeed } from './scale.ts';
