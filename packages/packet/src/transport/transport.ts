@@ -97,7 +97,8 @@ export interface TransportListener {
   readonly addresses: readonly Address[];
   suspend(): void;
   resume(): void;
-  share(): SharedListener;
+  /** One per address, in their order; `ERR_PACKET_UNSUPPORTED` where sockets cannot leave the process. */
+  share(): readonly SharedListener[];
   /** Idempotent; resolves when the socket is closed. Connections accepted before live on. */
   close(): Promise<void>;
 }

@@ -1,0 +1,411 @@
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { errnoOf, messageOf, PacketError, type PacketErrorCode, wrapError } from '../errors.ts';
+import { localAddressOf, remoteAddressOf } from './address.ts';
+import type { DetachedSocket } from './detached.ts';
+import { type FileDone, Outgoing, SLICE_BYTES } from './outgoing.ts';
+import type { Address, CloseReason, Transport, TransportSink } from './transport.ts';
+
+const OWNER: unique symbol = Symbol('packet.transport');
+const EMPTY = Buffer.alloc(0);
+
+interface OwnedStream extends Duplex {
+  [OWNER]?: StreamTransport;
+}
+
+/** What is known about a stream before it is open. */
+export interface StreamFacts {
+  /** For messages: `127.0.0.1:80`. */
+  readonly name: string;
+  /** Whether `connect` is still to come. */
+  readonly connecting: boolean;
+  readonly local?: Address;
+  readonly remote?: Address;
+}
+
+/**
+ * A transport over a stream of Node, which it owns from now on.
+ *
+ *   [opening] --opened--> [open] --ended--> [half-closed] --+
+ *       |                   |                               +--> [settled: reason known] --closed--> gone
+ *       +---- error --------+---- error, abort, both ended -+
+ *
+ * Once settled nothing but `closed` is delivered. Output beyond {@link SLICE_BYTES} waits in an {@link Outgoing} and
+ * follows as the stream empties, so `pendingBytes` falls in steps however large one write was.
+ */
+export class StreamTransport implements Transport {
+  readonly #stream: OwnedStream;
+  readonly #name: string;
+  /** Passed to every write of a stream that is no socket; a socket's writes need none while the kernel takes them. */
+  readonly #notify: (() => void) | undefined;
+  #sink: TransportSink;
+  #outgoing: Outgoing | undefined;
+  #local: Address | undefined;
+  #remote: Address | undefined;
+  #written = 0;
+  #received = 0;
+  #open = false;
+  /** Open and nothing of ours waits: writes go straight to the stream. */
+  #direct = false;
+  /** Some output had to wait since the last `drained`. */
+  #waiting = false;
+  #paused = false;
+  #ending = false;
+  #endHeld = false;
+  #peerEnded = false;
+  #finished = false;
+  #streamClosed = false;
+  #delivered = false;
+  #first: 'local' | 'peer' | undefined;
+  #reason: CloseReason | undefined;
+
+  constructor(stream: Duplex, sink: TransportSink, facts: StreamFacts) {
+    this.#stream = stream;
+    this.#sink = sink;
+    this.#name = facts.name;
+    this.#local = facts.local;
+    this.#remote = facts.remote;
+    this.#notify = stream instanceof Socket ? undefined : this.streamRoom.bind(this);
+    this.#stream[OWNER] = this;
+    this.#streamClosed = stream.closed;
+    stream.allowHalfOpen = true;
+    stream.pause();
+    stream.on('data', streamOnData);
+    stream.on('end', streamOnEnd);
+    stream.on('drain', streamOnDrain);
+    stream.on('finish', streamOnFinish);
+    stream.on('error', streamOnError);
+    stream.on('close', streamOnClose);
+    if (facts.connecting) stream.once('connect', streamOnConnect);
+    else process.nextTick(ready, this);
+  }
+
+  get local(): Address | undefined {
+    return this.#open ? this.#local : undefined;
+  }
+
+  get remote(): Address | undefined {
+    return this.#open ? this.#remote : undefined;
+  }
+
+  get pendingBytes(): number {
+    if (this.#reason !== undefined) return 0;
+    return this.#stream.writableLength + (this.#outgoing === undefined ? 0 : this.#outgoing.bytes);
+  }
+
+  get bytesIn(): number {
+    return this.#received;
+  }
+
+  get bytesOut(): number {
+    return this.#written - this.pendingBytes;
+  }
+
+  redirect(sink: TransportSink): void {
+    this.#sink = sink;
+  }
+
+  write(bytes: Uint8Array | readonly Uint8Array[]): void {
+    if (this.#reason !== undefined || this.#ending) return;
+    if (bytes instanceof Uint8Array) this.#writeOne(bytes);
+    else if (bytes.length === 1 && bytes[0] !== undefined) this.#writeOne(bytes[0]);
+    else this.#writeMany(bytes);
+  }
+
+  writeFile(fd: number, offset: number, length: number, done: FileDone): void {
+    if (this.#reason !== undefined || this.#ending) {
+      process.nextTick(done, goneError(this.#name, this.#reason));
+      return;
+    }
+    this.#queue().pushFile(fd, offset, length, done);
+    if (this.#open) this.#feed();
+  }
+
+  end(): void {
+    if (this.#reason !== undefined || this.#ending) return;
+    this.#ending = true;
+    this.#first ??= 'local';
+    if (this.#direct) this.#stream.end();
+  }
+
+  abort(reason: CloseReason): void {
+    if (this.#reason !== undefined) return;
+    this.#settle(reason);
+    if (this.#streamClosed) process.nextTick(gone, this);
+  }
+
+  pause(): void {
+    if (this.#paused) return;
+    this.#paused = true;
+    this.#stream.pause();
+  }
+
+  resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    if (!this.#open || this.#reason !== undefined) return;
+    this.#stream.resume();
+    if (this.#endHeld) process.nextTick(ready, this);
+  }
+
+  detach(): Promise<DetachedSocket> {
+    const message = 'the portable engine cannot hand over a socket that was read from; detach it while it is Incoming';
+    return Promise.reject(new PacketError('ERR_PACKET_UNSUPPORTED', message));
+  }
+
+  // Output.
+
+  #writeOne(bytes: Uint8Array): void {
+    const size = bytes.byteLength;
+    if (size === 0) return;
+    this.#written += size;
+    const stream = this.#stream;
+    if (this.#direct && stream.writableLength + size <= SLICE_BYTES) {
+      stream.write(bytes, this.#notify);
+      if (stream.writableLength !== 0 && !this.#waiting) this.#wait();
+    } else {
+      this.#queue().push(bytes);
+      if (this.#open) this.#feed();
+    }
+  }
+
+  #writeMany(parts: readonly Uint8Array[]): void {
+    const stream = this.#stream;
+    stream.cork();
+    for (const part of parts) this.#writeOne(part);
+    stream.uncork();
+  }
+
+  /** The queue, from now on in the way of direct writes until {@link #feed} emptied it. */
+  #queue(): Outgoing {
+    this.#direct = false;
+    this.#waiting = true;
+    this.#outgoing ??= new Outgoing(() => this.streamRoom());
+    return this.#outgoing;
+  }
+
+  #feed(): void {
+    const outgoing = this.#outgoing;
+    const stream = this.#stream;
+    let room = SLICE_BYTES - stream.writableLength;
+    if (outgoing !== undefined) {
+      while (room > 0) {
+        const slice = outgoing.take(room);
+        if (slice === undefined) break;
+        stream.write(slice, this.#notify);
+        room = SLICE_BYTES - stream.writableLength;
+      }
+      this.#direct = outgoing.isEmpty;
+    }
+    if (!this.#direct && room > 0) return; // a file is being read and will wake us
+    if (this.#direct && this.#ending) stream.end();
+    else if (stream.writableLength !== 0) this.#wait();
+    else if (this.#waiting) process.nextTick(flushed, this);
+  }
+
+  /** Makes sure {@link #onRoom} is called when the stream has taken what it was given. */
+  #wait(): void {
+    this.#waiting = true;
+    // A socket says 'drain' only after more than its own mark; below it an empty write reports when its turn has come.
+    if (this.#notify === undefined && !this.#stream.writableNeedDrain)
+      this.#stream.write(EMPTY, () => this.streamRoom());
+  }
+
+  #checkDrained(): void {
+    if (this.#reason !== undefined || !this.#waiting || !this.#direct) return;
+    if (this.#stream.writableLength !== 0) {
+      if (!this.#ending) this.#wait();
+      return;
+    }
+    this.#waiting = false;
+    this.#sink.drained();
+  }
+
+  // Opening and the end.
+
+  #opened(): void {
+    const stream = this.#stream;
+    this.#open = true;
+    if (stream.destroyed) {
+      this.#settle(reasonOf(stream.errored ?? undefined, true, this.#name));
+      if (this.#streamClosed) this.#deliverClosed();
+      return;
+    }
+    if (stream instanceof Socket) {
+      this.#local ??= localAddressOf(stream);
+      this.#remote ??= remoteAddressOf(stream);
+    }
+    const queued = this.#outgoing !== undefined || this.#ending;
+    this.#direct = this.#outgoing === undefined;
+    this.#sink.opened();
+    if (this.#reason !== undefined) return;
+    if (queued) this.#feed();
+    if (stream.readableEnded) this.#endHeld = true;
+    if (this.#paused) return;
+    if (this.#endHeld) this.#deliverEnd();
+    else stream.resume();
+  }
+
+  #deliverEnd(): void {
+    this.#endHeld = false;
+    this.#peerEnded = true;
+    this.#first ??= 'peer';
+    this.#sink.ended(true);
+    this.#closeIfBothEnded();
+  }
+
+  #closeIfBothEnded(): void {
+    if (this.#reason !== undefined || !this.#finished || !this.#peerEnded) return;
+    this.#settle({ by: this.#first ?? 'peer', clean: true });
+    if (this.#streamClosed) this.#deliverClosed();
+  }
+
+  /** The first cause wins: from here on only `closed` is delivered. */
+  #settle(reason: CloseReason): void {
+    const pending = this.pendingBytes;
+    this.#reason = reason;
+    this.#written -= pending;
+    const stream = this.#stream;
+    stream.destroy();
+    this.#outgoing?.drop(goneError(this.#name, reason));
+    // Only sockets are sure to report 'close'.
+    if (!(stream instanceof Socket)) process.nextTick(gone, this);
+  }
+
+  #deliverClosed(): void {
+    if (this.#delivered || this.#reason === undefined) return;
+    this.#delivered = true;
+    this.#sink.closed(this.#reason);
+  }
+
+  // What the stream reports, through the module functions below.
+
+  /** Internal. */
+  streamReady(): void {
+    if (this.#reason !== undefined) return;
+    if (!this.#open) this.#opened();
+    else if (this.#endHeld && !this.#paused) this.#deliverEnd();
+  }
+
+  /** Internal. */
+  streamData(chunk: Buffer): void {
+    if (this.#reason !== undefined) return;
+    this.#received += chunk.byteLength;
+    this.#sink.bytes(chunk);
+  }
+
+  /** Internal. */
+  streamEnd(): void {
+    if (this.#reason !== undefined) return;
+    // A stream reports its end even while paused, when nothing is buffered.
+    if (this.#paused || !this.#open) this.#endHeld = true;
+    else this.#deliverEnd();
+  }
+
+  /** Internal. */
+  streamRoom(): void {
+    if (this.#reason !== undefined || !this.#open) return;
+    if (!this.#direct) this.#feed();
+    else this.#checkDrained();
+  }
+
+  /** Internal. */
+  streamFinish(): void {
+    if (this.#reason !== undefined) return;
+    this.#finished = true;
+    this.#checkDrained();
+    this.#closeIfBothEnded();
+  }
+
+  /** Internal. */
+  streamError(error: unknown): void {
+    if (this.#reason === undefined) this.#settle(reasonOf(error, this.#open, this.#name));
+  }
+
+  /** Internal. */
+  streamClose(): void {
+    this.#streamClosed = true;
+    if (this.#reason === undefined) {
+      // Both sides ended while reading is paused: `ended` comes first, on resume.
+      if (this.#endHeld && this.#finished) return;
+      this.#settle(reasonOf(undefined, this.#open, this.#name));
+    }
+    this.#deliverClosed();
+  }
+
+  /** Internal. */
+  streamGone(): void {
+    this.#deliverClosed();
+  }
+}
+
+// One function per event for all streams: no closure per connection.
+
+function ready(transport: StreamTransport): void {
+  transport.streamReady();
+}
+
+function flushed(transport: StreamTransport): void {
+  transport.streamRoom();
+}
+
+function gone(transport: StreamTransport): void {
+  transport.streamGone();
+}
+
+function streamOnConnect(this: OwnedStream): void {
+  this[OWNER]?.streamReady();
+}
+
+function streamOnData(this: OwnedStream, chunk: Buffer): void {
+  this[OWNER]?.streamData(chunk);
+}
+
+function streamOnEnd(this: OwnedStream): void {
+  this[OWNER]?.streamEnd();
+}
+
+function streamOnDrain(this: OwnedStream): void {
+  this[OWNER]?.streamRoom();
+}
+
+function streamOnFinish(this: OwnedStream): void {
+  this[OWNER]?.streamFinish();
+}
+
+function streamOnError(this: OwnedStream, error: unknown): void {
+  this[OWNER]?.streamError(error);
+}
+
+function streamOnClose(this: OwnedStream): void {
+  this[OWNER]?.streamClose();
+}
+
+function reasonOf(error: unknown, open: boolean, name: string): CloseReason {
+  if (!open) return { by: 'error', clean: false, error: connectError(name, error) };
+  const errno = errnoOf(error);
+  const byPeer =
+    error === undefined || errno === 'ECONNRESET' || errno === 'EPIPE' || errno === 'ERR_STREAM_PREMATURE_CLOSE';
+  const wrapped =
+    error === undefined
+      ? new PacketError('ERR_PACKET_SOCKET', `${name}: closed before its end`)
+      : wrapError('ERR_PACKET_SOCKET', name, error);
+  return { by: byPeer ? 'peer' : 'error', clean: false, error: wrapped };
+}
+
+/** The error for an attempt to connect that failed; happy eyeballs reports one error holding one per address. */
+export function connectError(name: string, error: unknown): PacketError {
+  const first: unknown = error instanceof AggregateError ? error.errors[0] : error;
+  const errno = errnoOf(error) ?? errnoOf(first);
+  const lookup = typeof first === 'object' && first !== null && 'syscall' in first && first.syscall === 'getaddrinfo';
+  const code: PacketErrorCode = lookup ? 'ERR_PACKET_DNS' : 'ERR_PACKET_CONNECT';
+  return new PacketError(code, `connect ${name}: ${first === undefined ? 'closed' : messageOf(first)}`, {
+    cause: error,
+    details: errno === undefined ? { endpoint: name } : { endpoint: name, errno },
+  });
+}
+
+function goneError(name: string, reason: CloseReason | undefined): PacketError {
+  const why = reason === undefined ? 'its output has ended' : 'it closed';
+  return new PacketError('ERR_PACKET_ABORTED', `writeFile on ${name}: ${why}`, { cause: reason?.error });
+}
