@@ -1,0 +1,162 @@
+import { join } from 'node:path';
+import type { Bench, BenchContext, BenchOutcome } from '../bench.ts';
+import { measureCalls } from '../call-rate.ts';
+import { type Contender, compare } from '../comparison.ts';
+import { type CallShape, type PayloadKind, shapeArguments } from '../contenders/call-loop.ts';
+import { packageVersion } from '../machine.ts';
+import { programPath, resultFolder } from '../paths.ts';
+import { judgeComparison, type RatioGoal } from '../ratio-goal.ts';
+import type { Comparison, Failure, GoalRow, Missing, Role } from '../report/report.ts';
+
+const CHANNEL = 'raw MessageChannel';
+const CLUSTER = 'poolifier cluster';
+const PROCESS = 'packet, process worker';
+
+/** One column: what is called how, and what is asked of ours. */
+interface Load {
+  readonly title: string;
+  readonly payload: PayloadKind;
+  readonly outstanding: number;
+  readonly bases: readonly string[];
+  readonly goals: readonly { readonly base: string; readonly atLeast: number }[];
+}
+
+const LOADS: readonly Load[] = [
+  {
+    title: '1 outstanding, 100 B object',
+    payload: 'object',
+    outstanding: 1,
+    bases: [CHANNEL],
+    goals: [{ base: CHANNEL, atLeast: 0.9 }],
+  },
+  {
+    title: '64 outstanding, 100 B object',
+    payload: 'object',
+    outstanding: 64,
+    bases: [CHANNEL, CLUSTER],
+    goals: [
+      { base: CHANNEL, atLeast: 0.8 },
+      { base: CLUSTER, atLeast: 2 },
+    ],
+  },
+  {
+    title: '1 outstanding, 1 MB binary',
+    payload: 'binary',
+    outstanding: 1,
+    bases: [CHANNEL],
+    goals: [{ base: CHANNEL, atLeast: 1 }],
+  },
+];
+const FULL_TIMES = { warmUpMs: 400, measureMs: 700 } as const;
+const QUICK_TIMES = { warmUpMs: 100, measureMs: 100 } as const;
+
+/** One library or channel, in a process of its own. */
+interface Library {
+  readonly name: string;
+  readonly role: Role;
+  readonly program: string;
+  readonly args: readonly string[];
+  /** The npm package it needs. */
+  readonly peer?: string;
+  /** What it can carry; JSON channels carry no binary. */
+  readonly carries: readonly PayloadKind[];
+}
+
+const BOTH: readonly PayloadKind[] = ['object', 'binary'];
+
+const LIBRARIES: readonly Library[] = [
+  { name: CHANNEL, role: 'base', program: 'message-channel', args: [], carries: BOTH },
+  { name: `${CHANNEL} again`, role: 'same', program: 'message-channel', args: [], carries: BOTH },
+  { name: PROCESS, role: 'ours', program: 'packet-worker', args: ['process'], carries: BOTH },
+  { name: 'packet, inline worker', role: 'ours', program: 'packet-worker', args: ['inline'], carries: BOTH },
+  { name: 'raw child IPC', role: 'peer', program: 'child-ipc', args: [], carries: BOTH },
+  { name: 'Piscina', role: 'peer', program: 'piscina', args: [], peer: 'piscina', carries: BOTH },
+  {
+    name: 'poolifier thread',
+    role: 'peer',
+    program: 'poolifier-thread',
+    args: [],
+    peer: 'poolifier',
+    carries: BOTH,
+  },
+  {
+    name: CLUSTER,
+    role: 'peer',
+    program: 'poolifier-cluster',
+    args: [],
+    peer: 'poolifier',
+    carries: ['object'],
+  },
+];
+
+/** Call rates of workers: ours against the bare channels of Node and the pools people use. */
+export const workers: Bench = {
+  name: 'workers',
+  title: 'Workers: calls answered by one worker',
+  async run(context: BenchContext): Promise<BenchOutcome> {
+    const missing: Missing[] = [];
+    const present = LIBRARIES.filter((library) => {
+      if (library.peer === undefined || packageVersion(library.peer) !== undefined) return true;
+      missing.push({ name: library.name, why: `the npm package ${library.peer} is not installed (npm install)` });
+      return false;
+    });
+    const comparisons: Comparison[] = [];
+    const goals: GoalRow[] = [];
+    const failures: Failure[] = [];
+    for (const load of LOADS) {
+      const shape = shapeOf(load, context.quick);
+      const taking = present.filter((library) => library.carries.includes(load.payload));
+      const firstGoal = load.goals[0]?.atLeast;
+      const outcome = await compare(
+        {
+          title: load.title,
+          unit: 'calls/s',
+          bases: load.bases,
+          contenders: taking.map((library) => contenderOf(library, shape, context)),
+          ...(firstGoal === undefined ? {} : { goal: firstGoal }),
+        },
+        context.rounds,
+        context.progress,
+      );
+      comparisons.push(outcome.comparison);
+      failures.push(...outcome.failures);
+      for (const goal of goalsOf(load)) goals.push(judgeComparison(outcome.comparison, goal, context.quick));
+    }
+    return { comparisons, goals, missing, failures, commands: commandsOf(present, context.quick) };
+  },
+};
+
+function contenderOf(library: Library, shape: CallShape, context: BenchContext): Contender {
+  const profiled = context.profile && library.role === 'ours';
+  const nodeArgs = profiled ? ['--cpu-prof', `--cpu-prof-dir=${join(resultFolder, 'profiles')}`] : [];
+  return {
+    name: library.name,
+    role: library.role,
+    measure: () =>
+      measureCalls(context.children, programPath(`contenders/${library.program}`), shape, library.args, nodeArgs),
+  };
+}
+
+function goalsOf(load: Load): readonly RatioGoal[] {
+  return load.goals.map(({ base, atLeast }) => ({
+    name: `process worker, ${load.title}`,
+    contender: PROCESS,
+    base,
+    atLeast,
+  }));
+}
+
+function commandsOf(libraries: readonly Library[], quick: boolean): readonly string[] {
+  return LOADS.flatMap((load) =>
+    libraries
+      .filter((library) => library.role !== 'same' && library.carries.includes(load.payload))
+      .map((library) => {
+        const args = [...shapeArguments(shapeOf(load, quick)), ...library.args];
+        return `node bench/dist/src/contenders/${library.program}.js ${args.join(' ')}`;
+      }),
+  );
+}
+
+function shapeOf(load: Load, quick: boolean): CallShape {
+  return { payload: load.payload, outstanding: load.outstanding, ...(quick ? QUICK_TIMES : FULL_TIMES) };
+}

@@ -1,0 +1,13 @@
+// Piscina with one thread that may have 64 tasks at once (its default of 1 answers an eighth of the calls).
+import { Piscina } from 'piscina';
+import { programPath } from '../paths.ts';
+import { runCalls } from './call-loop.ts';
+
+const pool = new Piscina({
+  filename: programPath('contenders/piscina-task'),
+  name: 'echo',
+  minThreads: 1,
+  maxThreads: 1,
+  concurrentTasksPerWorker: 64,
+});
+await runCalls((payload) => pool.run(payload));

@@ -1,0 +1,38 @@
+import { sameRatios } from './comparison.ts';
+import { ratioText } from './report/numbers.ts';
+import { type Comparison, type GoalRow, intervalText } from './report/report.ts';
+import { pairRatios } from './statistics.ts';
+import { FEWEST_PAIRS, judgeRatio, noiseFactor } from './verdict.ts';
+
+/** A goal of the form "`contender` reaches at least `atLeast` of `base`". */
+export interface RatioGoal {
+  readonly name: string;
+  readonly contender: string;
+  readonly base: string;
+  readonly atLeast: number;
+}
+
+/** The row of a ratio goal, judged against the A/A row of the same comparison. */
+export function judgeComparison(comparison: Comparison, goal: RatioGoal, quick: boolean): GoalRow {
+  const limit = `≥ ${goal.atLeast} × ${goal.base}`;
+  const row = comparison.rows.find((candidate) => candidate.name === goal.contender);
+  const ratio = row?.ratios[goal.base];
+  const same = sameRatios(comparison);
+  if (ratio === undefined || same === undefined) {
+    return { name: goal.name, limit, pass: 'not decided here', note: 'no pair of rounds worked' };
+  }
+  const few = ratio.count < FEWEST_PAIRS ? `; only ${ratio.count} pairs worked, ${FEWEST_PAIRS} are needed` : '';
+  return {
+    name: goal.name,
+    limit,
+    measured: ratioText(ratio.median),
+    spread: intervalText(ratio.spread, ratioText),
+    pass: judgeRatio({ ratio, same, quick }, goal.atLeast),
+    note: `A/A ${intervalText(same.spread, ratioText)}, noise factor ${ratioText(noiseFactor(same.spread))}; ${ratio.count} pairs${quick ? '' : few}`,
+    values: pairRatios(row?.samples ?? [], samplesOf(comparison, goal.base)),
+  };
+}
+
+function samplesOf(comparison: Comparison, name: string): readonly (number | null)[] {
+  return comparison.rows.find((row) => row.name === name)?.samples ?? [];
+}
