@@ -61,6 +61,14 @@ export interface Lane {
   close(graceMs: number): Promise<void>;
 }
 
+/** The master's end of a lane: it owns the worker as well. */
+export interface MasterLane extends Lane {
+  /** The operating system's id of the worker; `undefined` where it has none, and when it did not start. */
+  readonly pid: number | undefined;
+  /** Sends the worker a signal; inline, ends it as if by that signal. `lost` follows. */
+  kill(signal: NodeJS.Signals): void;
+}
+
 /** Where a lane reports. Never called from inside `post`. */
 export interface LaneSink {
   frames(batch: readonly Frame[]): void;

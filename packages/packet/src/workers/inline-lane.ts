@@ -1,0 +1,274 @@
+import { type Given, resolveOptions } from '../options.ts';
+import { Outbox, type SlicedFrame } from './batch.ts';
+import { binaryFrom, newMemory } from './binary.ts';
+import { deliver } from './delivery.ts';
+import type { Frame, Lane, LaneCapabilities, LaneLoss, LaneSink, MasterLane } from './lane.ts';
+import { LANE_OPTIONS, type LaneLimits } from './lane-options.ts';
+import { type Outgoing, toOutgoing } from './outgoing.ts';
+import { applyPatches } from './patches.ts';
+import { Snapshotter } from './snapshot.ts';
+
+/** A lane whose both ends are in this process. */
+export interface InlineLane {
+  readonly master: MasterLane;
+  /** The worker's end, opened once; what was posted before waits for it. Gone already: `lost` follows. */
+  openWorker(sink: LaneSink): Lane;
+}
+
+/**
+ * Opens a lane to a worker in this process: for tests, and for work that needs no process.
+ *
+ * Values are snapshotted, binary is copied and every frame arrives in a later turn of the event loop, so code that works
+ * here has not come to rely on shared memory. `kill` ends the worker's end at once; what it had not sent is gone.
+ * @throws PacketError `ERR_PACKET_OPTION`.
+ */
+export function createInlineLane(sink: LaneSink, options: Given<typeof LANE_OPTIONS> = {}): InlineLane {
+  const limits = resolveOptions('createInlineLane', LANE_OPTIONS, options);
+  const master = new InlineEnd(limits, 'master');
+  const worker = new InlineEnd(limits, 'worker');
+  master.join(worker);
+  worker.join(master);
+  master.open(sink);
+  return {
+    master,
+    openWorker(workerSink) {
+      worker.open(workerSink);
+      return worker;
+    },
+  };
+}
+
+/**
+ * ```
+ * open ── close() ──► closing ── all sent ──► ended ── the peer has sent its rest ──► lost
+ *   └──────────── kill, or the grace is over ──────────────────────────────────────────┘
+ * ```
+ */
+class InlineEnd implements MasterLane {
+  readonly capabilities: LaneCapabilities = { handles: false, transfer: false, sharedMemory: false, codec: 'clone' };
+  readonly pid: undefined;
+  readonly #limits: LaneLimits;
+  readonly #role: 'master' | 'worker';
+  readonly #outbox: Outbox;
+  readonly #snapshotter: Snapshotter;
+  readonly #copies = new Map<number, SlowCopy>();
+  readonly #gone: Promise<void>;
+  #resolveGone: () => void = () => {};
+  #state: 'open' | 'closing' | 'ended' | 'lost' = 'open';
+  #sink: LaneSink | undefined;
+  #peer: InlineEnd | undefined;
+  #loss: LaneLoss | undefined;
+  #reported = false;
+  #turn: NodeJS.Immediate | undefined;
+  #grace: NodeJS.Timeout | undefined;
+
+  constructor(limits: LaneLimits, role: 'master' | 'worker') {
+    this.#limits = limits;
+    this.#role = role;
+    this.#outbox = new Outbox(limits);
+    this.#snapshotter = new Snapshotter(limits, true);
+    this.#gone = new Promise((resolve) => {
+      this.#resolveGone = resolve;
+    });
+  }
+
+  get pendingBytes(): number {
+    return this.#outbox.pendingBytes;
+  }
+
+  get pendingFrames(): number {
+    return this.#outbox.pendingFrames;
+  }
+
+  join(peer: InlineEnd): void {
+    this.#peer = peer;
+  }
+
+  open(sink: LaneSink): void {
+    this.#sink = sink;
+    if (this.#state === 'lost') this.#turn = setImmediate(() => this.#report());
+    else this.#peer?.schedule();
+  }
+
+  post(frame: Frame, urgent = false): boolean {
+    const outgoing = toOutgoing(frame, this.#snapshotter, this.#limits);
+    if (this.#state !== 'open') return false;
+    const below = this.#outbox.add(outgoing, urgent);
+    this.schedule();
+    return below;
+  }
+
+  close(graceMs: number): Promise<void> {
+    if (this.#state !== 'open') return this.#gone;
+    this.#state = 'closing';
+    this.#grace = setTimeout(() => this.#cut({ kind: 'closed' }, this.#endSeenByPeer()), graceMs);
+    this.schedule();
+    return this.#gone;
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    if (this.#state !== 'lost') this.#cut({ kind: 'exit', signal }, { kind: 'cut' });
+  }
+
+  /** Sends in the next turn, if there is somebody to send to. */
+  schedule(): void {
+    if (this.#turn !== undefined || this.#state === 'lost') return;
+    this.#turn = setImmediate(() => {
+      this.#turn = undefined;
+      this.#send();
+    });
+  }
+
+  #send(): void {
+    const peer = this.#peer;
+    if (peer === undefined) return;
+    if (peer.#sink === undefined) {
+      // Nobody will read what waits for a worker end that was not opened.
+      if (this.#state === 'closing') this.#cut({ kind: 'closed' }, this.#endSeenByPeer());
+      return;
+    }
+    let left = this.#limits.turnBytes;
+    while (left > 0 && this.#state !== 'lost') {
+      const pick = this.#outbox.next();
+      if (pick === undefined) {
+        this.#sentAll(peer);
+        return;
+      }
+      left -= 'small' in pick ? this.#sendSmall(peer, pick.small) : this.#sendSlice(peer, pick.sliced);
+    }
+    this.schedule();
+  }
+
+  #sentAll(peer: InlineEnd): void {
+    if (this.#state !== 'closing') return;
+    this.#state = 'ended';
+    if (peer.#state === 'ended') {
+      this.#cut(this.#loss ?? { kind: 'closed' }, peer.#loss ?? { kind: 'closed' });
+      return;
+    }
+    // The peer's own rest still comes; then the peer ends the lane for both.
+    peer.#state = 'closing';
+    peer.#loss ??= this.#endSeenByPeer();
+    peer.schedule();
+  }
+
+  #sendSmall(peer: InlineEnd, batch: readonly Outgoing[]): number {
+    let bytes = 0;
+    const frames: Frame[] = [];
+    for (const { type, stream, snapshot, charge } of batch) {
+      bytes += charge;
+      frames.push({ type, stream, value: snapshot.value });
+    }
+    this.#settle(bytes, batch.length);
+    peer.#receive(frames);
+    return bytes;
+  }
+
+  #sendSlice(peer: InlineEnd, sliced: SlicedFrame): number {
+    const copy = this.#copies.get(sliced.id) ?? new SlowCopy(sliced.frame);
+    this.#copies.set(sliced.id, copy);
+    const bytes = copy.step(this.#limits.sliceBytes);
+    if (!copy.done) {
+      sliced.credited += bytes;
+      this.#settle(bytes, 0);
+      return bytes;
+    }
+    this.#copies.delete(sliced.id);
+    this.#outbox.finished(sliced);
+    this.#settle(sliced.frame.charge - sliced.credited, 1);
+    peer.#receive([copy.frame()]);
+    return bytes + sliced.frame.snapshot.bytes;
+  }
+
+  #settle(bytes: number, frames: number): void {
+    if (this.#outbox.settle(bytes, frames)) this.#sink?.drained();
+  }
+
+  #receive(frames: readonly Frame[]): void {
+    if (this.#sink !== undefined && this.#state !== 'lost') deliver(this.#sink, frames);
+  }
+
+  #endSeenByPeer(): LaneLoss {
+    return this.#role === 'master' ? { kind: 'closed' } : { kind: 'exit', exitCode: 0 };
+  }
+
+  /** Ends both ends now; each hears of it in a turn of its own. */
+  #cut(loss: LaneLoss, peerLoss: LaneLoss): void {
+    this.#lose(loss);
+    if (this.#peer !== undefined) this.#peer.#lose(peerLoss);
+  }
+
+  #lose(loss: LaneLoss): void {
+    if (this.#state === 'lost') return;
+    this.#state = 'lost';
+    this.#loss = loss;
+    this.#outbox.clear();
+    this.#copies.clear();
+    clearTimeout(this.#grace);
+    clearImmediate(this.#turn);
+    this.#turn = setImmediate(() => this.#report());
+  }
+
+  #report(): void {
+    this.#resolveGone();
+    const sink = this.#sink;
+    if (sink === undefined || this.#loss === undefined || this.#reported) return;
+    this.#reported = true;
+    sink.lost(this.#loss);
+  }
+}
+
+/** Copies what is lent to one frame, a slice a call: one large copy would stop the loop for its page faults. */
+class SlowCopy {
+  readonly #frame: Outgoing;
+  readonly #sources: readonly Uint8Array[];
+  readonly #copies: Uint8Array[] = [];
+  #current = 0;
+  #offset = 0;
+
+  constructor(frame: Outgoing) {
+    this.#frame = frame;
+    const sources: Uint8Array[] = [];
+    for (const part of frame.snapshot.parts ?? []) if (part.kind !== 'text') sources.push(part.bytes);
+    this.#sources = frame.attachments === undefined ? sources : sources.concat(frame.attachments);
+  }
+
+  get done(): boolean {
+    return this.#current >= this.#sources.length;
+  }
+
+  /** @returns the bytes copied. */
+  step(most: number): number {
+    let left = most;
+    while (left > 0) {
+      const source = this.#sources[this.#current];
+      if (source === undefined) break;
+      const copy = this.#copies[this.#current] ?? newMemory(source.byteLength);
+      this.#copies[this.#current] = copy;
+      const slice = source.subarray(this.#offset, this.#offset + left);
+      copy.set(slice, this.#offset);
+      left -= slice.byteLength;
+      this.#offset += slice.byteLength;
+      if (this.#offset < source.byteLength) break;
+      this.#current++;
+      this.#offset = 0;
+    }
+    return most - left;
+  }
+
+  frame(): Frame {
+    const { type, stream, snapshot, attachments } = this.#frame;
+    let next = 0;
+    const memory = () => this.#copies[next++] ?? newMemory(0);
+    const parts = (snapshot.parts ?? []).map((part) => {
+      return part.kind === 'text' ? part.text : binaryFrom(part.kind, memory());
+    });
+    const value = applyPatches(snapshot.value, snapshot.patches, parts);
+    if (attachments === undefined) return { type, stream, value };
+    const copies = attachments.map((attachment) => {
+      const bytes = memory();
+      return Buffer.isBuffer(attachment) ? bytes : new Uint8Array(bytes.buffer);
+    });
+    return { type, stream, value, attachments: copies };
+  }
+}

@@ -1,0 +1,71 @@
+import { messageOf, PacketError } from '../errors.ts';
+
+const ERROR_CLASSES = new Map<string, ErrorConstructor>(
+  [Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError].map((type) => [type.name, type]),
+);
+
+/** The standard error class of that name that keeps its class on the way. */
+export function errorClass(name: string): ErrorConstructor | undefined {
+  return ERROR_CLASSES.get(name);
+}
+
+/** Thrown while a value is walked; gathers the path on its way out. */
+export class NotEncodable extends Error {
+  path = '';
+}
+
+/** The error as seen from one level further out. */
+export function atKey(error: unknown, key: string | number): NotEncodable {
+  const refusal = asNotEncodable(error);
+  refusal.path = stepOf(key) + refusal.path;
+  return refusal;
+}
+
+/** What the poster gets: `ERR_PACKET_NOT_ENCODABLE` with `details.path`. */
+export function toPacketError(error: unknown): PacketError {
+  const { path, message, cause } = asNotEncodable(error);
+  const shown = `$${path.length > 200 ? `${path.slice(0, 200)}…` : path}`;
+  return new PacketError('ERR_PACKET_NOT_ENCODABLE', `${shown} cannot travel: ${message}`, {
+    details: { path: shown },
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
+
+/** Whether instances travel as plain data: classes written in JavaScript do; what the engine or Node made holds state no copy could carry. */
+export function isPlainClass(prototype: object): boolean {
+  for (let at: object | null = prototype; at !== null; ) {
+    const next: object | null = Object.getPrototypeOf(at);
+    if (next === null) return true; // some realm's Object.prototype
+    if (Object.getOwnPropertySymbols(at).some((symbol) => symbol.description === 'messaging_deserialize_symbol')) {
+      return false;
+    }
+    const maker: unknown = Object.getOwnPropertyDescriptor(at, 'constructor')?.value;
+    if (typeof maker !== 'function') {
+      if (Object.hasOwn(at, Symbol.toStringTag)) return false; // iterators, generators
+    } else if (!isErrorClass(maker) && /\{\s*\[native code\]\s*\}$/.test(Function.prototype.toString.call(maker))) {
+      return false;
+    }
+    at = next;
+  }
+  return true;
+}
+
+function isErrorClass(maker: { readonly name?: unknown }): boolean {
+  return ERROR_CLASSES.has(String(maker.name));
+}
+
+/** For messages. */
+export function classNameOf(prototype: object): string {
+  const maker: unknown = Reflect.get(prototype, 'constructor');
+  return typeof maker === 'function' && maker.name !== '' ? maker.name : 'host object';
+}
+
+function asNotEncodable(error: unknown): NotEncodable {
+  if (error instanceof NotEncodable) return error;
+  return new NotEncodable(`reading it threw: ${messageOf(error)}`, { cause: error });
+}
+
+function stepOf(key: string | number): string {
+  if (typeof key === 'number') return `[${key}]`;
+  return /^[\p{ID_Start}$_<][\p{ID_Continue}$ >]*$/u.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`;
+}

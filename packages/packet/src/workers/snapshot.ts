@@ -1,0 +1,382 @@
+import { types } from 'node:util';
+import { type Binary, binaryKindOf, bytesOf, copyBinary } from './binary.ts';
+import type { LaneLimits } from './lane-options.ts';
+import { atKey, classNameOf, errorClass, isPlainClass, NotEncodable, toPacketError } from './not-encodable.ts';
+import { type PatchPlace, placeNumber, setField } from './patches.ts';
+
+/** A part too large to stay in its value: it is lent, not copied, and travels beside the value. */
+export type LargePart =
+  | { readonly kind: number; readonly binary: Binary; readonly bytes: Uint8Array }
+  | { readonly kind: 'text'; readonly text: string };
+
+/** One posted value, cut loose from the sender's objects. */
+export interface Snapshot {
+  readonly value: unknown;
+  /** Size of the value without its large parts: strings counted one byte a unit. An upper bound if they are all Latin-1. */
+  readonly bytes: number;
+  /** Size of the large parts, strings at two bytes a unit. */
+  readonly partBytes: number;
+  /** Upper bound of the encoded size with the large parts. */
+  readonly mostBytes: number;
+  /** The large parts; `undefined` when there are none. */
+  readonly parts: readonly LargePart[] | undefined;
+  /** Four entries per patch: container, place number, key, index in `parts`. Refers to containers inside `value`. */
+  readonly patches: readonly unknown[];
+}
+
+// Encoded sizes with their tags, rounded up: the codec relies on never being above them (two-byte strings apart).
+const NUMBER_BYTES = 9;
+const STRING_BYTES = 6;
+const OBJECT_BYTES = 16;
+
+// Up to here a shared or cyclic reference is found by looking through a list; a Map costs more to set up.
+const LISTED_OBJECTS = 8;
+
+const OBJECT_PROTOTYPE: object = Object.prototype;
+const ARRAY_PROTOTYPE: object = Array.prototype;
+
+type Fields = Record<string, unknown>;
+
+/**
+ * Copies posted values so that nothing the sender does afterwards changes what is sent, and refuses what cannot travel.
+ *
+ * Plain objects, arrays, Map, Set, Date, RegExp, errors and binary keep their type, cycles and identity within one value;
+ * an instance of a class arrives as a plain object of its own fields; two views of one memory arrive with memory of their
+ * own each. Named properties of arrays and symbol keys are left behind. Large binary and long strings are lent: see
+ * {@link LargePart}.
+ */
+export class Snapshotter {
+  readonly #limits: LaneLimits;
+  readonly #stripSymbols: boolean;
+  /** Prototypes of classes already judged: true when instances travel as plain data. */
+  readonly #plainClasses = new WeakMap<object, boolean>();
+  #busy = false;
+  #nodes = 0;
+  #bytes = 0;
+  #units = 0;
+  #parts: LargePart[] | undefined;
+  #patches: unknown[] = [];
+  #sources: object[] = [];
+  #copies: object[] = [];
+  #seen: Map<object, object> | undefined;
+
+  /** @param stripSymbols Needed where the copy itself is delivered; a codec drops symbol keys anyway. */
+  constructor(limits: LaneLimits, stripSymbols: boolean) {
+    this.#limits = limits;
+    this.#stripSymbols = stripSymbols;
+  }
+
+  /** @throws PacketError `ERR_PACKET_NOT_ENCODABLE` with the place in `details.path`, as in `$.list[3].handler`. */
+  take(value: unknown): Snapshot {
+    // A getter of the value may post again on the same lane.
+    if (this.#busy) return new Snapshotter(this.#limits, this.#stripSymbols).take(value);
+    this.#busy = true;
+    try {
+      const copy = this.#copy(value, 0, undefined, 'root', undefined);
+      const bytes = this.#bytes;
+      const partBytes = this.#parts === undefined ? 0 : sizeOf(this.#parts);
+      const mostBytes = bytes + this.#units + partBytes;
+      if (mostBytes > this.#limits.maxFrameBytes) throw new NotEncodable('longer than maxFrameBytes');
+      return { value: copy, bytes, partBytes, mostBytes, parts: this.#parts, patches: this.#patches };
+    } catch (error) {
+      throw toPacketError(error);
+    } finally {
+      this.#reset();
+    }
+  }
+
+  #reset(): void {
+    this.#busy = false;
+    this.#nodes = 0;
+    this.#bytes = 0;
+    this.#units = 0;
+    if (this.#sources.length > 0) {
+      this.#sources = [];
+      this.#copies = [];
+    }
+    if (this.#parts !== undefined) {
+      this.#parts = undefined;
+      this.#patches = [];
+    }
+    this.#seen = undefined;
+  }
+
+  #copy(value: unknown, depth: number, container: object | undefined, place: PatchPlace, key: unknown): unknown {
+    switch (typeof value) {
+      case 'string':
+        return this.#string(value, container, place, key);
+      case 'object':
+        return value === null ? null : this.#object(value, depth, container, place, key);
+      case 'bigint':
+        this.#bytes += bigintBytes(value);
+        return value;
+      case 'function':
+      case 'symbol':
+        throw new NotEncodable(`a ${typeof value}`);
+      default:
+        this.#bytes += NUMBER_BYTES;
+        return value;
+    }
+  }
+
+  #string(text: string, container: object | undefined, place: PatchPlace, key: unknown): string | object {
+    if (text.length > this.#limits.textAttachmentUnits) {
+      const index = this.#addPart({ kind: 'text', text });
+      if (index >= 0) return this.#patch(container, place, key, index);
+    }
+    this.#bytes += STRING_BYTES + text.length;
+    this.#units += text.length;
+    return text;
+  }
+
+  #object(source: object, depth: number, container: object | undefined, place: PatchPlace, key: unknown): object {
+    if (depth > 0) {
+      const known = this.#known(source);
+      if (known !== undefined) {
+        this.#bytes += STRING_BYTES;
+        return known;
+      }
+    }
+    if (depth >= this.#limits.maxDepth) throw new NotEncodable(`nested deeper than ${this.#limits.maxDepth} levels`);
+    this.#bytes += OBJECT_BYTES;
+    if (types.isProxy(source)) throw new NotEncodable('a Proxy');
+    if (Array.isArray(source)) return this.#array(source, depth);
+    const prototype: object | null = Object.getPrototypeOf(source);
+    if (prototype === OBJECT_PROTOTYPE || prototype === null) return this.#fields(source, depth);
+    return this.#special(source, prototype, depth, container, place, key);
+  }
+
+  #fields(source: object, depth: number): object {
+    const copy = spread(source);
+    this.#remember(source, copy);
+    let name = '';
+    let count = 0;
+    try {
+      for (name in copy) {
+        count++;
+        this.#bytes += STRING_BYTES + name.length;
+        this.#units += name.length;
+        const value = copy[name];
+        if (typeof value === 'string' && value.length <= this.#limits.textAttachmentUnits) {
+          this.#bytes += STRING_BYTES + value.length;
+          this.#units += value.length;
+        } else if (typeof value === 'number') {
+          this.#bytes += NUMBER_BYTES;
+        } else if (Object.hasOwn(copy, name)) {
+          // Not own: somebody gave Object.prototype an enumerable property.
+          const held = this.#copy(value, depth + 1, copy, 'property', name);
+          if (held !== value) setField(copy, name, held);
+        }
+      }
+    } catch (error) {
+      throw atKey(error, name);
+    }
+    this.#count(count);
+    if (this.#stripSymbols)
+      for (const symbol of Object.getOwnPropertySymbols(copy)) Reflect.deleteProperty(copy, symbol);
+    return copy;
+  }
+
+  #array(source: readonly unknown[], depth: number): object {
+    this.#count(source.length);
+    const plain = Object.getPrototypeOf(source) === ARRAY_PROTOTYPE;
+    let index = 0;
+    try {
+      // slice() keeps holes, and is many times faster than a loop; a subclass would make it build its own kind.
+      const copy: unknown[] = plain ? source.slice() : Array.from(source);
+      this.#remember(source, copy);
+      for (; index < copy.length; index++) {
+        const value = copy[index];
+        if (typeof value === 'number') {
+          this.#bytes += NUMBER_BYTES;
+          continue;
+        }
+        const held = this.#copy(value, depth + 1, copy, 'property', index);
+        if (held !== value) copy[index] = held;
+      }
+      return copy;
+    } catch (error) {
+      throw atKey(error, index);
+    }
+  }
+
+  #special(
+    source: object,
+    prototype: object,
+    depth: number,
+    container: object | undefined,
+    place: PatchPlace,
+    key: unknown,
+  ): object {
+    if (ArrayBuffer.isView(source) || types.isArrayBuffer(source)) return this.#binary(source, container, place, key);
+    if (types.isMap(source)) return this.#map(source, depth);
+    if (types.isSet(source)) return this.#set(source, depth);
+    if (types.isDate(source)) return this.#remember(source, new Date(Date.prototype.getTime.call(source)));
+    if (types.isRegExp(source)) return this.#remember(source, this.#regExp(source));
+    if (types.isNativeError(source)) return this.#error(source, depth);
+    if (types.isBoxedPrimitive(source)) return this.#remember(source, this.#boxed(source));
+    if (!this.#isPlainClass(prototype)) throw new NotEncodable(`a ${classNameOf(prototype)}`);
+    return this.#fields(source, depth);
+  }
+
+  #binary(source: Binary, container: object | undefined, place: PatchPlace, key: unknown): object {
+    const kind = binaryKindOf(source);
+    if (kind === undefined) throw new NotEncodable(`a ${classNameOf(Object.getPrototypeOf(source))}`);
+    if (source.byteLength >= this.#limits.attachmentBytes) {
+      const known = this.#parts?.findIndex((part) => part.kind !== 'text' && part.binary === source) ?? -1;
+      const index = known >= 0 ? known : this.#addPart({ kind, binary: source, bytes: bytesOf(source) });
+      if (index >= 0) return this.#patch(container, place, key, index);
+    }
+    this.#bytes += source.byteLength;
+    return this.#remember(source, copyBinary(source, kind));
+  }
+
+  #map(source: Map<unknown, unknown>, depth: number): object {
+    this.#count(source.size);
+    const copy = new Map<unknown, unknown>();
+    this.#remember(source, copy);
+    let position = 0;
+    for (const [key, value] of Map.prototype.entries.call(source)) {
+      try {
+        const heldKey = this.#copy(key, depth + 1, copy, 'key-position', position);
+        copy.set(heldKey, undefined);
+        copy.set(heldKey, this.#copy(value, depth + 1, copy, 'map-value', heldKey));
+      } catch (error) {
+        throw atKey(error, `<entry ${position}>`);
+      }
+      position++;
+    }
+    return copy;
+  }
+
+  #set(source: Set<unknown>, depth: number): object {
+    this.#count(source.size);
+    const copy = new Set<unknown>();
+    this.#remember(source, copy);
+    let position = 0;
+    for (const member of Set.prototype.values.call(source)) {
+      try {
+        copy.add(this.#copy(member, depth + 1, copy, 'key-position', position));
+      } catch (error) {
+        throw atKey(error, `<member ${position}>`);
+      }
+      position++;
+    }
+    return copy;
+  }
+
+  // What structured clone keeps of an error: class by name, message, stack and cause.
+  #error(source: Error, depth: number): object {
+    const type = errorClass(String(source.name)) ?? Error;
+    const copy = new type();
+    this.#remember(source, copy);
+    let name: 'message' | 'stack' | 'cause' = 'message';
+    try {
+      for (name of ['message', 'stack', 'cause'] as const) {
+        if (name === 'cause' && !Object.hasOwn(source, 'cause')) continue;
+        const value = this.#copy(
+          name === 'cause' ? source.cause : String(source[name]),
+          depth + 1,
+          copy,
+          'property',
+          name,
+        );
+        Object.defineProperty(copy, name, { value, writable: true, configurable: true, enumerable: false });
+      }
+    } catch (error) {
+      throw atKey(error, name);
+    }
+    return copy;
+  }
+
+  #regExp(source: RegExp): RegExp {
+    this.#bytes += source.source.length;
+    this.#units += source.source.length;
+    return new RegExp(source.source, source.flags);
+  }
+
+  #boxed(source: object): object {
+    const primitive: unknown = (source as { valueOf(): unknown }).valueOf();
+    if (typeof primitive === 'symbol') throw new NotEncodable('a symbol');
+    const length = typeof primitive === 'boolean' ? 1 : String(primitive).length;
+    this.#bytes += 2 * NUMBER_BYTES + length;
+    this.#units += length;
+    return Object(primitive) as object;
+  }
+
+  #addPart(part: LargePart): number {
+    this.#parts ??= [];
+    // Past the limit parts stay in the value: slower, and just as right.
+    if (this.#parts.length >= this.#limits.maxAttachments) return -1;
+    return this.#parts.push(part) - 1;
+  }
+
+  #patch(container: object | undefined, place: PatchPlace, key: unknown, index: number): object {
+    this.#patches.push(container, placeNumber(place), key, index);
+    this.#bytes += 4 * NUMBER_BYTES + OBJECT_BYTES;
+    if (typeof key === 'string') this.#bytes += STRING_BYTES + 2 * key.length;
+    // Each its own object, so that a Set keeps its size until the parts are put back.
+    return [];
+  }
+
+  #known(source: object): object | undefined {
+    if (this.#seen !== undefined) return this.#seen.get(source);
+    const index = this.#sources.indexOf(source);
+    return index < 0 ? undefined : this.#copies[index];
+  }
+
+  #remember<T extends object>(source: object, copy: T): T {
+    if (this.#seen !== undefined) {
+      this.#seen.set(source, copy);
+      return copy;
+    }
+    const count = this.#sources.push(source);
+    this.#copies.push(copy);
+    if (count > LISTED_OBJECTS) {
+      this.#seen = new Map();
+      for (const [index, listed] of this.#sources.entries()) this.#seen.set(listed, this.#copies[index] ?? copy);
+    }
+    return copy;
+  }
+
+  #count(nodes: number): void {
+    this.#nodes += nodes;
+    if (this.#nodes > this.#limits.maxNodes)
+      throw new NotEncodable(`more than ${this.#limits.maxNodes} properties and elements`);
+  }
+
+  #isPlainClass(prototype: object): boolean {
+    const known = this.#plainClasses.get(prototype);
+    if (known !== undefined) return known;
+    const plain = isPlainClass(prototype);
+    this.#plainClasses.set(prototype, plain);
+    return plain;
+  }
+}
+
+function spread(source: object): Fields {
+  try {
+    return { ...source };
+  } catch (error) {
+    // A getter threw; the copy does not say which.
+    for (const name of Object.keys(source)) {
+      try {
+        Reflect.get(source, name);
+      } catch {
+        throw atKey(error, name);
+      }
+    }
+    throw error;
+  }
+}
+
+function bigintBytes(value: bigint): number {
+  if (value < 1n << 64n && value > -(1n << 64n)) return 2 * NUMBER_BYTES;
+  return 2 * NUMBER_BYTES + value.toString(16).length;
+}
+
+function sizeOf(parts: readonly LargePart[]): number {
+  let sum = 0;
+  for (const part of parts) sum += part.kind === 'text' ? 2 * part.text.length : part.bytes.byteLength;
+  return sum;
+}
