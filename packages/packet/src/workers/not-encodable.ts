@@ -67,5 +67,7 @@ function asNotEncodable(error: unknown): NotEncodable {
 
 function stepOf(key: string | number): string {
   if (typeof key === 'number') return `[${key}]`;
-  return /^[\p{ID_Start}$_<][\p{ID_Continue}$ >]*$/u.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`;
+  return /^(<(entry|member) \d+>|[\p{ID_Start}$_][\p{ID_Continue}$]*)$/u.test(key)
+    ? `.${key}`
+    : `[${JSON.stringify(key)}]`;
 }
