@@ -1,1 +1,11 @@
+export { Connection } from './connection.ts';
+export type { ClientOptions, ConnectionOptions, ConnectTo, ListenAt, ServerOptions } from './connection-options.ts';
+export { clientRows, serverRows } from './connection-options.ts';
+export type { DrainReport } from './drain.ts';
+export type { FramerLimits } from './framed-connection.ts';
+export { FramedConnection } from './framed-connection.ts';
+export { Listener } from './listener.ts';
+export type { ConnectionClass, ErrorContext, HandlerArgs, ReactorOptions } from './reactor.ts';
+export { Reactor, reactorRows } from './reactor.ts';
+export type { Timer } from './timers.ts';
 export type { Ask, AskOptions, AskOrigin, WorkerService } from './worker-service.ts';

@@ -1,0 +1,169 @@
+import { type Given, type NumberRow, optionError, type Resolved, resolveOptions } from '../options.ts';
+
+/**
+ * Options of every connection, accepted or made. The rows are the only home of defaults and bounds.
+ * @internal
+ */
+export const connectionRows = {
+  idleTimeoutMs: { kind: 'number', fallback: 0, min: 1, max: 2_147_483_647, unit: 'ms', off: 0 },
+  lingerTimeoutMs: { kind: 'number', fallback: 30_000, min: 1, max: 3_600_000, unit: 'ms' },
+  highWaterBytes: { kind: 'number', fallback: 65_536, min: 1, max: 1_073_741_824, unit: 'bytes' },
+  maxOutboundBytes: { kind: 'number', fallback: 16_777_216, min: 1, max: 2_147_483_647, unit: 'bytes' },
+  outboundPolicy: { kind: 'choice', fallback: 'close', choices: ['close', 'drop'] },
+  maxFrameBytes: { kind: 'number', fallback: 1_048_576, min: 1, max: 2_147_483_647, unit: 'bytes' },
+  noDelay: { kind: 'boolean', fallback: true },
+} as const;
+
+const ownServerRows = {
+  firstByteTimeoutMs: { kind: 'number', fallback: 60_000, min: 1, max: 2_147_483_647, unit: 'ms', off: 0 },
+  backlog: { kind: 'number', fallback: 511, min: 1, max: 65_535, unit: 'connections' },
+  maxConnections: { kind: 'number', fallback: 10_000, min: 1, max: 10_000_000, unit: 'connections' },
+  maxConnectionsPerIp: { kind: 'number', fallback: 256, min: 1, max: 10_000_000, unit: 'connections', off: 0 },
+  ipv6Only: { kind: 'boolean', fallback: false },
+} as const;
+
+/** Options of a server: those of its connections and its own. */
+export const serverRows: typeof connectionRows & typeof ownServerRows = { ...connectionRows, ...ownServerRows };
+
+const ownClientRows = {
+  connectTimeoutMs: { kind: 'number', fallback: 20_000, min: 1, max: 2_147_483_647, unit: 'ms', off: 0 },
+} as const;
+
+/** Options of a client connection: those of every connection and its own. */
+export const clientRows: typeof connectionRows & typeof ownClientRows = { ...connectionRows, ...ownClientRows };
+
+const portRow: NumberRow = { kind: 'number', fallback: 0, min: 0, max: 65_535, unit: 'port' };
+
+/** Limits and timeouts every connection has. */
+export interface ConnectionOptions {
+  /** Closes a connection on which nothing moved in either direction for this long, in milliseconds. 0 is off. @defaultValue 0 */
+  readonly idleTimeoutMs?: number | undefined;
+  /**
+   * Longest wait without progress for output and the peer's end after `closeConnectionAfterWriting()`, in milliseconds.
+   * @defaultValue 30000
+   */
+  readonly lingerTimeoutMs?: number | undefined;
+  /** Unsent output in bytes above which `sendData` returns false and `drained()` follows. @defaultValue 65536 */
+  readonly highWaterBytes?: number | undefined;
+  /** Hard cap on unsent output in bytes; what happens above it says `outboundPolicy`. @defaultValue 16777216 */
+  readonly maxOutboundBytes?: number | undefined;
+  /** `close` ends a connection whose output passes the cap, `drop` discards what would pass it. @defaultValue close */
+  readonly outboundPolicy?: 'close' | 'drop' | undefined;
+  /** Longest message in bytes, given to the framer of a `FramedConnection`. @defaultValue 1048576 */
+  readonly maxFrameBytes?: number | undefined;
+  /** Switches Nagle's algorithm off. @defaultValue true */
+  readonly noDelay?: boolean | undefined;
+}
+
+/** Limits and timeouts of a server. */
+export interface ServerOptions extends ConnectionOptions {
+  /** Closes an accepted connection that sent nothing for this long, in milliseconds. 0 is off. @defaultValue 60000 */
+  readonly firstByteTimeoutMs?: number | undefined;
+  /** Connections the kernel holds before they are accepted; it caps this silently (SOMAXCONN). @defaultValue 511 */
+  readonly backlog?: number | undefined;
+  /** Open connections of this server; one more is closed at once. @defaultValue 10000 */
+  readonly maxConnections?: number | undefined;
+  /** Open connections of one source address, loopback excepted. 0 is off. @defaultValue 256 */
+  readonly maxConnectionsPerIp?: number | undefined;
+  /** Whether a listener on an IPv6 address refuses IPv4 clients. @defaultValue false */
+  readonly ipv6Only?: boolean | undefined;
+}
+
+/** Limits and timeouts of a client connection. */
+export interface ClientOptions extends ConnectionOptions {
+  /** Longest time from `connect()` to an open connection, name lookup included, in milliseconds. 0 is off. @defaultValue 20000 */
+  readonly connectTimeoutMs?: number | undefined;
+  /** Local address to connect from. The system chooses by default. */
+  readonly localAddress?: string | undefined;
+  /** Local port to connect from. The system chooses by default. */
+  readonly localPort?: number | undefined;
+  /** Gives the attempt up; `unbind` follows with `ERR_PACKET_ABORTED`. Without effect once connected. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Where a server listens: a port (on `localhost` unless `host` says otherwise; 0 lets the system choose), a UNIX path, or a descriptor. */
+export type ListenAt =
+  | { readonly host?: string | undefined; readonly port: number }
+  | { readonly path: string }
+  | { readonly fd: number };
+
+/** Where a client connects to: a port (of `localhost` unless `host` says otherwise) or a UNIX path. */
+export type ConnectTo = { readonly host?: string | undefined; readonly port: number } | { readonly path: string };
+
+/** Options of a connection with defaults filled in. */
+export type ResolvedConnectionOptions = Resolved<typeof connectionRows>;
+/** Options of a server with defaults filled in. */
+export type ResolvedServerOptions = Resolved<typeof serverRows>;
+/** Options of a client connection with defaults filled in. */
+export type ResolvedClientOptions = Resolved<typeof clientRows>;
+
+const LISTEN_NAMES = ['host', 'port', 'path', 'fd', 'args'];
+const CONNECT_NAMES = ['host', 'port', 'path', 'args', 'localAddress', 'localPort', 'signal'];
+
+/** @throws PacketError `ERR_PACKET_OPTION`. */
+export function resolveServerOptions(given: ListenAt & ServerOptions): ResolvedServerOptions {
+  const resolved = resolveOptions('startServer', serverRows, { ...given }, LISTEN_NAMES);
+  checkWaters('startServer', resolved);
+  return resolved;
+}
+
+/** @throws PacketError `ERR_PACKET_OPTION`. */
+export function resolveClientOptions(given: ConnectTo & ClientOptions): ResolvedClientOptions {
+  const resolved = resolveOptions('connect', clientRows, { ...given }, CONNECT_NAMES);
+  checkWaters('connect', resolved);
+  checkPort('connect', 'localPort', given.localPort ?? 0);
+  checkText('connect', 'localAddress', given.localAddress);
+  return resolved;
+}
+
+/** The one endpoint among `host`/`port`, `path` and `fd`. @throws PacketError `ERR_PACKET_OPTION`. */
+export function endpointOf(
+  owner: string,
+  at: Readonly<Record<string, unknown>>,
+): { readonly host: string; readonly port: number } | { readonly path: string } | { readonly fd: number } {
+  const named = ['port', 'path', 'fd'].filter((name) => at[name] !== undefined);
+  if (named.length !== 1) {
+    throw optionError(
+      owner,
+      'endpoint',
+      'exactly one of port, path or fd',
+      named.length === 0 ? 'none' : named.join(' and '),
+    );
+  }
+  if (at.path !== undefined) {
+    if (at.host !== undefined) throw optionError(owner, 'host', 'absent beside path', at.host);
+    checkText(owner, 'path', at.path);
+    return { path: String(at.path) };
+  }
+  if (at.fd !== undefined) return { fd: checkedFd(owner, at.fd) };
+  checkText(owner, 'host', at.host);
+  return {
+    host: at.host === undefined ? 'localhost' : String(at.host),
+    port: checkPort(owner, 'port', at.port),
+  };
+}
+
+function checkWaters(owner: string, given: ResolvedConnectionOptions): void {
+  if (given.highWaterBytes <= given.maxOutboundBytes) return;
+  throw optionError(
+    owner,
+    'highWaterBytes',
+    `at most maxOutboundBytes (${given.maxOutboundBytes})`,
+    given.highWaterBytes,
+  );
+}
+
+function checkPort(owner: string, name: string, value: unknown): number {
+  const rows = { [name]: portRow };
+  return resolveOptions(owner, rows, { [name]: value } as Given<typeof rows>)[name] ?? portRow.fallback;
+}
+
+function checkText(owner: string, name: string, value: unknown): void {
+  if (value === undefined || (typeof value === 'string' && value.length > 0)) return;
+  throw optionError(owner, name, 'a non-empty string', value);
+}
+
+function checkedFd(owner: string, value: unknown): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 0) return value;
+  throw optionError(owner, 'fd', 'a descriptor number (0 or above)', value);
+}

@@ -1,0 +1,189 @@
+import { PacketError } from '../errors.ts';
+import type { Address, CloseReason } from '../transport/index.ts';
+import type { ConnectionCore } from './connection-core.ts';
+import type { Ask, AskOptions } from './worker-service.ts';
+
+/** How the rest of this area reaches the core of a connection, which users cannot. Set once, by the class itself. */
+let access: {
+  readonly bind: (connection: Connection, core: ConnectionCore) => void;
+  readonly core: (connection: Connection) => ConnectionCore;
+};
+
+/** Gives a connection its core, once, before its first callback. */
+export function bindCore(connection: Connection, core: ConnectionCore): void {
+  access.bind(connection, core);
+}
+
+/** The core of a connection. @throws PacketError `ERR_PACKET_STATE` before it is bound. */
+export function coreOf(connection: Connection): ConnectionCore {
+  return access.core(connection);
+}
+
+/**
+ * One end of one socket: extend it and override the callbacks you need.
+ *
+ * One instance per socket, made by the reactor. The order is `postInit`, your init block, `connectionCompleted` (only when
+ * the connection came about), then `receiveData`, `drained` and `peerEnded` as they happen, and `unbind` last, exactly once,
+ * always. What a callback throws, or a promise it returns rejects with, ends this one connection
+ * (`ERR_PACKET_CALLBACK`) and reaches the reactor's error hook; nothing else is harmed.
+ *
+ * The socket methods work from `postInit` on, not in the constructor.
+ */
+export class Connection {
+  #core: ConnectionCore | undefined;
+
+  static {
+    access = {
+      bind: (connection, core) => {
+        connection.#core = core;
+      },
+      core: (connection) => connection.#bound,
+    };
+  }
+
+  get #bound(): ConnectionCore {
+    if (this.#core !== undefined) return this.#core;
+    throw new PacketError(
+      'ERR_PACKET_STATE',
+      `${this.constructor.name}: the connection cannot be used before postInit()`,
+    );
+  }
+
+  // ---- callbacks: override what you need -----------------------------------------------------------------------------
+
+  /** The object is bound to its socket, which may not be open yet; output sent here is delivered in order once it is. */
+  postInit(): void | Promise<void> {}
+
+  /** The connection is open. */
+  connectionCompleted(): void | Promise<void> {}
+
+  /**
+   * Bytes arrived, cut anywhere. They are yours to keep.
+   *
+   * While a promise returned from here is pending, reading is paused and nothing more is delivered.
+   */
+  receiveData(_data: Buffer): void | Promise<void> {}
+
+  /** All output is with the system after `sendData` had returned false. */
+  drained(): void | Promise<void> {}
+
+  /**
+   * The peer sends no more; it may still read. Unless overridden the connection closes, after the calls to workers it
+   * waits for have been answered, the promises of its callbacks have settled and its output is written.
+   */
+  peerEnded(): void | Promise<void> {
+    this.#bound.closeWhenAnswered();
+  }
+
+  /** An answer to {@link askWorker}: the worker's return value, or one of the replies it gave before. */
+  workerReceive(_value: unknown, _ask: Ask): void | Promise<void> {}
+
+  /** An ask ended without an answer: failure, loss of the worker, deadline or cancel. Unless overridden it is reported to the error hook. */
+  workerFailed(error: PacketError, _ask: Ask): void | Promise<void> {
+    this.#bound.report(error, 'workerFailed');
+  }
+
+  /** The connection is gone, or never came about. Last, exactly once, always. */
+  unbind(_reason: CloseReason): void | Promise<void> {}
+
+  // ---- sending and closing -------------------------------------------------------------------------------------------
+
+  /**
+   * Sends bytes in order. They are lent until they have left: do not change a buffer after sending it.
+   *
+   * Above `maxOutboundBytes` unsent the connection is closed or the data dropped, as `outboundPolicy` says. After
+   * `closeConnection()`, `closeConnectionAfterWriting()` or `endWriting()` the data is dropped.
+   * @param encoding Of a string. Default `utf8`.
+   * @returns false above `highWaterBytes` unsent: stop until `drained()`. Also false when the data was dropped.
+   */
+  sendData(data: Uint8Array | string, encoding: BufferEncoding = 'utf8'): boolean {
+    return this.#bound.send(typeof data === 'string' ? Buffer.from(data, encoding) : data);
+  }
+
+  /** Sends FIN after all output; reading goes on. */
+  endWriting(): void {
+    this.#bound.endWriting();
+  }
+
+  /** Closes at once; output not yet with the system is dropped. Nothing is delivered any more but `unbind`. */
+  closeConnection(): void {
+    this.#bound.close();
+  }
+
+  /**
+   * Closes once every byte sent so far has been written and the peer has ended too, or `lingerTimeoutMs` passed without
+   * progress. Nothing is delivered any more but `unbind`; calls to workers are cancelled.
+   */
+  closeConnectionAfterWriting(): void {
+    this.#bound.closeAfterWriting();
+  }
+
+  /** Stops reading; writing goes on. A peer's end is not seen while paused. */
+  pause(): void {
+    this.#bound.pause();
+  }
+
+  /** Reads again. */
+  resume(): void {
+    this.#bound.resume();
+  }
+
+  // ---- workers -------------------------------------------------------------------------------------------------------
+
+  /**
+   * Hands `data` to a worker's `receiveData(data, ask)`. Its answers come to this connection's `workerReceive`, failure to
+   * `workerFailed`; when this connection is gone the call is cancelled and a late answer dropped.
+   * @param data Any value structured clone takes; it is copied here. Binary above 16 KiB is lent until the ask settles.
+   * @throws PacketError `ERR_PACKET_WORKER_UNKNOWN`, `ERR_PACKET_NOT_ENCODABLE`, `ERR_PACKET_STATE` without workers or after closing.
+   */
+  askWorker(worker: string, data: unknown, options: AskOptions = {}): Ask {
+    return this.#bound.ask(worker, data, options);
+  }
+
+  // ---- facts ---------------------------------------------------------------------------------------------------------
+
+  /** Number of this connection, never reused within its reactor. */
+  get id(): number {
+    return this.#bound.id;
+  }
+
+  /** `server` when it was accepted, `client` when it was made with `connect`. */
+  get side(): 'server' | 'client' {
+    return this.#bound.side;
+  }
+
+  /** The peer's address, once open. */
+  get remoteAddress(): Address | undefined {
+    return this.#bound.transport?.remote;
+  }
+
+  /** Our address, once open. */
+  get localAddress(): Address | undefined {
+    return this.#bound.transport?.local;
+  }
+
+  /** Bytes received. */
+  get bytesIn(): number {
+    return this.#bound.transport?.bytesIn ?? 0;
+  }
+
+  /** Bytes the system has taken for sending. */
+  get bytesOut(): number {
+    return this.#bound.transport?.bytesOut ?? 0;
+  }
+
+  /** Bytes sent and not yet with the system. */
+  get pendingBytes(): number {
+    return this.#bound.transport?.pendingBytes ?? 0;
+  }
+
+  /** Whether reading was paused with {@link pause}. */
+  get paused(): boolean {
+    return this.#bound.paused;
+  }
+
+  /** Whether `unbind` has come. */
+  get closed(): boolean {
+    return this.#bound.isClosed;
+  }
+}

@@ -1,0 +1,395 @@
+import { type Clock, systemClock } from '../clock.ts';
+import { PacketError } from '../errors.ts';
+import { type ConnectionFacts, observed, publish } from '../events.ts';
+import { optionError, resolveOptions } from '../options.ts';
+import { createPortableEngine, type Engine } from '../transport/index.ts';
+import { Connection } from './connection.ts';
+import { ConnectionCore } from './connection-core.ts';
+import {
+  type ClientOptions,
+  type ConnectTo,
+  endpointOf,
+  type ListenAt,
+  resolveClientOptions,
+  resolveServerOptions,
+  type ServerOptions,
+} from './connection-options.ts';
+import { type DrainReport, OpenConnections } from './drain.ts';
+import { descriptorCeiling } from './limits.ts';
+import { beginConnection, Listener, type ListenerHost } from './listener.ts';
+import { onStopSignals } from './signals.ts';
+import { type Timer, Timers } from './timers.ts';
+import type { WorkerService } from './worker-service.ts';
+
+/** Options of a reactor. The rows are the only home of defaults and bounds. */
+export const reactorRows = {
+  drainMs: { kind: 'number', fallback: 10_000, min: 0, max: 86_400_000, unit: 'ms' },
+} as const;
+
+/** What went wrong where, for the error hook. */
+export interface ErrorContext {
+  /** The callback, such as `receiveData` or `timer`. */
+  readonly where: string;
+  /** The connection whose callback it was, if it was one's. */
+  readonly connection: ConnectionFacts | undefined;
+}
+
+/** Options of a reactor. */
+export interface ReactorOptions {
+  /** How long `stop()` lets connections and workers finish, in milliseconds. @defaultValue 10000 */
+  readonly drainMs?: number | undefined;
+  /** Folder of worker files; they are found and started when the reactor starts. */
+  readonly workers?: URL | undefined;
+  /** Module each worker imports before its own file. */
+  readonly workerSetup?: URL | undefined;
+  /**
+   * Hears every error thrown by a callback. Without it (and without a subscriber to `packet:reactor.error`) each becomes a
+   * process warning, so that none is lost.
+   */
+  readonly onError?: ((error: unknown, context: ErrorContext) => void) | undefined;
+  /** Time, for tests. */
+  readonly clock?: Clock | undefined;
+  /** Who owns the sockets. */
+  readonly engine?: Engine | undefined;
+}
+
+/** A class of connections whose constructor takes `A`. */
+export type ConnectionClass<C extends Connection, A extends readonly unknown[]> = new (...args: A) => C;
+
+/** Constructor arguments of the handler, required only when it has some. */
+export type HandlerArgs<A extends readonly unknown[]> = A extends readonly []
+  ? { readonly args?: A | undefined }
+  : { readonly args: A };
+
+const OTHER_NAMES = ['workers', 'workerSetup', 'onError', 'clock', 'engine'];
+
+/**
+ * An event loop's worth of servers, connections, timers and workers, with one owner: `stop()` closes all of them.
+ *
+ * Several may live in one process; stopping one leaves the others unharmed.
+ */
+export class Reactor {
+  readonly #options: ReactorOptions;
+  readonly #drainMs: number;
+  readonly #clock: Clock;
+  readonly #engine: Engine;
+  readonly #timers: Timers;
+  readonly #connections = new OpenConnections();
+  readonly #listeners = new Set<Listener>();
+  readonly #starting = new Set<Promise<unknown>>();
+  readonly #host: ListenerHost;
+  /** Resolves when the reactor has been stopped and everything is closed. */
+  readonly stopped: Promise<DrainReport>;
+  #resolveStopped: (report: DrainReport) => void = () => undefined;
+  #workers: WorkerService | undefined;
+  #started: Promise<void> | undefined;
+  #stopping: Promise<DrainReport> | undefined;
+  #nextId = 1;
+  #descriptors: number | undefined;
+
+  /**
+   * Makes a reactor without starting its workers; most programs use {@link Reactor.run}.
+   * @throws PacketError `ERR_PACKET_OPTION`.
+   */
+  constructor(options: ReactorOptions = {}) {
+    this.#drainMs = resolveOptions('Reactor', reactorRows, { ...options }, OTHER_NAMES).drainMs;
+    checkUrl('workers', options.workers);
+    checkUrl('workerSetup', options.workerSetup);
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#engine = options.engine ?? createPortableEngine();
+    this.#timers = new Timers(this.#clock, (where, callback) => this.#guard(where, callback));
+    this.#host = this.#makeHost();
+    this.stopped = new Promise((resolve) => {
+      this.#resolveStopped = resolve;
+    });
+  }
+
+  /**
+   * Runs a reactor until it is stopped: starts its workers, calls `init`, and resolves when everything is closed.
+   *
+   * SIGINT and SIGTERM drain it, a second one cuts what is left; the handlers are gone afterwards. It also stops when
+   * nothing is left that could happen. A rejected or throwing `init` stops it and is thrown on.
+   */
+  static async run(init: (reactor: Reactor) => unknown): Promise<void>;
+  static async run(options: ReactorOptions, init: (reactor: Reactor) => unknown): Promise<void>;
+  static async run(
+    first: ReactorOptions | ((reactor: Reactor) => unknown),
+    second?: (reactor: Reactor) => unknown,
+  ): Promise<void> {
+    const init = typeof first === 'function' ? first : second;
+    if (typeof init !== 'function') throw optionError('Reactor.run', 'init', 'a function', init);
+    const reactor = new Reactor(typeof first === 'function' ? {} : first);
+    const idle = (): void => void reactor.stop();
+    const forgetSignals = onStopSignals(
+      () => void reactor.stop(),
+      () => void reactor.stop({ drainMs: 0 }),
+    );
+    process.on('beforeExit', idle);
+    try {
+      await reactor.start();
+      await init(reactor);
+      await reactor.stopped;
+    } catch (error) {
+      await reactor.stop({ drainMs: 0 });
+      throw error;
+    } finally {
+      forgetSignals();
+      process.off('beforeExit', idle);
+    }
+  }
+
+  /**
+   * Starts the workers; resolves when each that starts by itself is ready. Idempotent; `run` does it.
+   * @throws PacketError `ERR_PACKET_WORKER_DEFINITION` or `ERR_PACKET_WORKER_BOOT`.
+   */
+  start(): Promise<void> {
+    this.#started ??= this.#startWorkers();
+    return this.#started;
+  }
+
+  // ---- servers and clients -------------------------------------------------------------------------------------------
+
+  /**
+   * Listens, and serves each connection with a new `Handler`.
+   *
+   * @param at Where, with limits and timeouts. `args` are the handler's constructor arguments.
+   * @param init Runs for each connection between its `postInit` and its `connectionCompleted`.
+   * @throws PacketError `ERR_PACKET_OPTION`, `ERR_PACKET_HANDLER_CLASS`, `ERR_PACKET_STOPPED`, or `ERR_PACKET_LISTEN` with the
+   * system's error name in `details.errno`; nothing is left open.
+   */
+  async startServer<C extends Connection, A extends readonly unknown[] = []>(
+    at: ListenAt & ServerOptions & HandlerArgs<A>,
+    Handler: ConnectionClass<C, A>,
+    init?: (connection: C) => unknown,
+  ): Promise<Listener> {
+    const options = resolveServerOptions(at);
+    const endpoint = endpointOf('startServer', { ...at });
+    const args = argumentsOf('startServer', at.args);
+    checkHandler('startServer', Handler);
+    this.#checkRunning('startServer');
+    const make = (): Connection => new Handler(...(args as A));
+    const listener = new Listener(this.#host, options, { make, init: init as (connection: Connection) => unknown });
+    const listening = listener.listen(endpoint);
+    this.#starting.add(listening);
+    try {
+      await listening;
+    } finally {
+      this.#starting.delete(listening);
+    }
+    this.#listeners.add(listener);
+    return listener;
+  }
+
+  /**
+   * Connects, and returns the live handler at once; `postInit` and `init` have run, `connectionCompleted` or `unbind` follow.
+   *
+   * Every failure to connect is an `unbind`, never a throw.
+   * @throws PacketError `ERR_PACKET_OPTION`, `ERR_PACKET_HANDLER_CLASS` or `ERR_PACKET_STOPPED`; nothing was begun.
+   */
+  connect<C extends Connection, A extends readonly unknown[] = []>(
+    to: ConnectTo & ClientOptions & HandlerArgs<A>,
+    Handler: ConnectionClass<C, A>,
+    init?: (connection: C) => unknown,
+  ): C {
+    const options = resolveClientOptions(to);
+    const endpoint = endpointOf('connect', { ...to });
+    if ('fd' in endpoint) throw optionError('connect', 'fd', 'absent', endpoint.fd);
+    const args = argumentsOf('connect', to.args);
+    checkHandler('connect', Handler);
+    this.#checkRunning('connect');
+    const handler = new Handler(...(args as A));
+    const core = new ConnectionCore(
+      {
+        id: this.#host.nextConnectionId(),
+        side: 'client',
+        host: this.#host,
+        options,
+        openTimeoutMs: options.connectTimeoutMs,
+        firstByteTimeoutMs: 0,
+      },
+      handler,
+    );
+    this.#host.adopt(core);
+    const { noDelay } = options;
+    const { localAddress, localPort, signal } = to;
+    const engineOptions = {
+      noDelay,
+      ...(localAddress === undefined ? {} : { localAddress }),
+      ...(localPort === undefined ? {} : { localPort }),
+    };
+    beginConnection(core, handler, init as (connection: Connection) => unknown, () =>
+      this.#engine.connect(endpoint, engineOptions, core),
+    );
+    if (signal !== undefined) core.abortOpeningOn(signal);
+    return handler;
+  }
+
+  // ---- timers --------------------------------------------------------------------------------------------------------
+
+  /** Calls `callback` once, `delayMs` milliseconds from now or a little later, never earlier. */
+  addTimer(delayMs: number, callback: () => unknown): Timer {
+    this.#checkRunning('addTimer');
+    return this.#timers.once(delayMs, callback);
+  }
+
+  /** Calls `callback` every `intervalMs` milliseconds, counted from now without drift; what it throws does not end it. */
+  addPeriodicTimer(intervalMs: number, callback: () => unknown): Timer {
+    this.#checkRunning('addPeriodicTimer');
+    return this.#timers.every(intervalMs, callback);
+  }
+
+  /** Calls `callback` once, on the next turn of the loop. */
+  nextTick(callback: () => unknown): void {
+    setImmediate(() => {
+      if (this.#stopping === undefined) this.#guard('nextTick', callback);
+    });
+  }
+
+  // ---- workers -------------------------------------------------------------------------------------------------------
+
+  /** Typed proxies of the workers, by name. @throws PacketError `ERR_PACKET_STATE` without workers or before `start()`. */
+  get workers(): object {
+    return this.#service('workers').proxies();
+  }
+
+  /**
+   * Starts a worker that does not start by itself, or a keyed instance of one. Resolves when it is ready.
+   * @throws PacketError `ERR_PACKET_WORKER_UNKNOWN`, `ERR_PACKET_WORKER_EXISTS` for one that runs, `ERR_PACKET_WORKER_BOOT`.
+   */
+  async startWorker(name: string, options: { readonly key?: string; readonly options?: unknown } = {}): Promise<void> {
+    this.#checkRunning('startWorker');
+    await this.#service('startWorker').start(name, options);
+  }
+
+  /** Lets a worker finish its calls and ends it. @throws PacketError `ERR_PACKET_WORKER_UNKNOWN`. */
+  async stopWorker(name: string, key?: string): Promise<void> {
+    await this.#service('stopWorker').stop(name, key);
+  }
+
+  // ---- the whole -----------------------------------------------------------------------------------------------------
+
+  /** Open connections of all servers and clients. */
+  get connectionCount(): number {
+    return this.#connections.size;
+  }
+
+  /** What it owns now. */
+  stats(): { readonly connections: number; readonly listeners: number; readonly timers: number } {
+    return { connections: this.#connections.size, listeners: this.#listeners.size, timers: this.#timers.count };
+  }
+
+  /**
+   * Stops accepting, ends each connection once nothing of it is under way, cuts what is left after `drainMs`, then ends
+   * workers and timers. Idempotent; a later call with `drainMs: 0` cuts at once. Resolves when everything is closed.
+   */
+  stop(options: { readonly drainMs?: number } = {}): Promise<DrainReport> {
+    const { drainMs } = resolveOptions('stop', reactorRows, { drainMs: this.#drainMs, ...options });
+    if (this.#stopping === undefined) {
+      this.#stopping = this.#stop(drainMs);
+      void this.#stopping.then(this.#resolveStopped);
+    } else if (drainMs === 0) {
+      this.#connections.cut();
+    }
+    return this.#stopping;
+  }
+
+  async #stop(drainMs: number): Promise<DrainReport> {
+    const begun = this.#clock.now();
+    await Promise.allSettled([...this.#starting]);
+    await Promise.all([...this.#listeners].map((listener) => listener.closeSocket()));
+    const drained = await this.#connections.drain(this.#clock, drainMs);
+    await Promise.all([...this.#listeners].map((listener) => listener.stop({ drainMs: 0 })));
+    await this.#started?.catch(() => undefined);
+    await this.#workers?.close(Math.max(0, drainMs - (this.#clock.now() - begun)));
+    this.#timers.cancelAll();
+    publish('packet:reactor.stopped', () => drained);
+    return drained;
+  }
+
+  async #startWorkers(): Promise<void> {
+    const { workers: folder, workerSetup: setup } = this.#options;
+    if (folder === undefined) return;
+    throw new PacketError(
+      'ERR_PACKET_UNSUPPORTED',
+      `workers (${folder.href}, ${setup?.href ?? 'no setup'}) are not built in yet`,
+    );
+  }
+
+  #service(what: string): WorkerService {
+    if (this.#workers !== undefined) return this.#workers;
+    const why = this.#options.workers === undefined ? 'was made without workers' : 'has not been started';
+    throw new PacketError('ERR_PACKET_STATE', `${what}: this reactor ${why}`);
+  }
+
+  #makeHost(): ListenerHost {
+    const workers = (): WorkerService | undefined => this.#workers;
+    return {
+      clock: this.#clock,
+      engine: this.#engine,
+      drainMs: this.#drainMs,
+      get workers() {
+        return workers();
+      },
+      report: (error, where, connection) => this.#report(error, where, connection),
+      nextConnectionId: () => this.#nextId++,
+      adopt: (core) => this.#connections.add(core),
+      forget: (core) => this.#connections.delete(core),
+      descriptors: () => {
+        this.#descriptors ??= descriptorCeiling();
+        return { used: this.#connections.size, most: this.#descriptors };
+      },
+      listenerClosed: (listener) => this.#listeners.delete(listener),
+    };
+  }
+
+  #guard(where: string, callback: () => unknown): void {
+    try {
+      const result = callback();
+      if (result instanceof Promise) result.catch((error: unknown) => this.#report(error, where, undefined));
+    } catch (error) {
+      this.#report(error, where, undefined);
+    }
+  }
+
+  #report(error: unknown, where: string, connection: ConnectionFacts | undefined): void {
+    const { onError } = this.#options;
+    publish('packet:reactor.error', () => ({ error, connection, where }));
+    try {
+      if (onError !== undefined) onError(error, { where, connection });
+      else if (!observed('packet:reactor.error')) warn(error, where);
+    } catch (second) {
+      warn(second, 'onError');
+    }
+  }
+
+  #checkRunning(what: string): void {
+    if (this.#stopping === undefined) return;
+    throw new PacketError('ERR_PACKET_STOPPED', `${what}: the reactor is stopped`);
+  }
+}
+
+/** A warning shows the text only, so the stack is the text. */
+function warn(error: unknown, where: string): void {
+  const shown = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  process.emitWarning(`in ${where}: ${shown}`, 'PacketWarning');
+}
+
+function checkHandler(owner: string, Handler: unknown): void {
+  if (Handler === Connection || (typeof Handler === 'function' && Handler.prototype instanceof Connection)) return;
+  const shown = typeof Handler === 'function' ? Handler.name || 'an anonymous function' : String(Handler);
+  throw new PacketError('ERR_PACKET_HANDLER_CLASS', `${owner}: ${shown} does not extend Connection`, {
+    details: { handler: shown },
+  });
+}
+
+function checkUrl(name: string, value: unknown): void {
+  if (value === undefined || value instanceof URL) return;
+  throw optionError('Reactor', name, 'a URL, such as new URL("./workers/", import.meta.url)', value);
+}
+
+function argumentsOf(owner: string, args: unknown): readonly unknown[] {
+  if (args === undefined) return [];
+  if (Array.isArray(args)) return args;
+  throw optionError(owner, 'args', "an array of the handler's constructor arguments", args);
+}

@@ -1,0 +1,173 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { netTest } from '@packet/testing';
+import { ManualClock } from '../../src/clock.ts';
+import { Connection, FramedConnection, Reactor } from '../../src/reactor/index.ts';
+
+function refuses(call: () => unknown, ...words: readonly string[]): void {
+  assert.throws(call, (error: Error & { code?: string }) => {
+    assert.equal(error.code, 'ERR_PACKET_OPTION');
+    for (const word of words) assert.ok(error.message.includes(word), `"${error.message}" should name ${word}`);
+    return true;
+  });
+}
+
+test('connect refuses unknown options and values out of bounds, naming option, bounds and value', () => {
+  const reactor = new Reactor();
+  const to = (options: object) => () => reactor.connect({ port: 1, ...options }, Connection);
+  refuses(to({ idleTimeout: 5 }), 'unknown option "idleTimeout"', 'idleTimeoutMs');
+  refuses(to({ port: 70_000 }), 'port', '0..65535', '70000');
+  refuses(to({ port: '80' }), 'port', '"80"');
+  refuses(to({ port: undefined }), 'exactly one of port, path or fd', 'none');
+  refuses(to({ path: '/tmp/x' }), 'exactly one of', 'port and path');
+  refuses(to({ highWaterBytes: 0 }), 'highWaterBytes', 'got 0');
+  refuses(to({ highWaterBytes: 2000, maxOutboundBytes: 1000 }), 'highWaterBytes', 'maxOutboundBytes (1000)', '2000');
+  refuses(to({ outboundPolicy: 'wait' }), 'outboundPolicy', 'close, drop', '"wait"');
+  refuses(to({ connectTimeoutMs: 1.5 }), 'connectTimeoutMs', '1.5');
+  refuses(to({ host: '' }), 'host', '""');
+  refuses(to({ args: 'x' }), 'args', '"x"');
+  refuses(to({ localPort: -1 }), 'localPort', '-1');
+  assert.equal(reactor.connectionCount, 0);
+});
+
+test('startServer refuses wrong options at the call', async () => {
+  const reactor = new Reactor();
+  const cases: ReadonlyArray<readonly [object, string]> = [
+    [{ port: 0, maxConnections: 0 }, 'maxConnections'],
+    [{ port: 0, backlog: 1_000_000 }, 'backlog'],
+    [{ fd: -1 }, 'fd'],
+    [{ port: 0, connectTimeoutMs: 5 }, 'unknown option "connectTimeoutMs"'],
+  ];
+  for (const [at, word] of cases) {
+    await assert.rejects(
+      reactor.startServer(at as { port: number }, Connection),
+      (error: Error & { code?: string }) => {
+        assert.equal(error.code, 'ERR_PACKET_OPTION');
+        assert.ok(error.message.includes(word), error.message);
+        return true;
+      },
+    );
+  }
+});
+
+test('a handler that does not extend Connection is refused by name', () => {
+  const reactor = new Reactor();
+  class Plain {}
+  const handler = Plain as unknown;
+  assert.throws(() => reactor.connect({ port: 1 }, handler as typeof Connection), {
+    code: 'ERR_PACKET_HANDLER_CLASS',
+    message: 'connect: Plain does not extend Connection',
+  });
+});
+
+test('a reactor refuses unknown options and a workers folder that is no URL', () => {
+  refuses(() => new Reactor({ drain: 5 } as object), 'unknown option "drain"');
+  refuses(() => new Reactor({ workers: './workers' } as object), 'workers', 'URL');
+  refuses(() => new Reactor({ drainMs: -1 }), 'drainMs', '-1');
+});
+
+test('a stopped reactor refuses new work', async () => {
+  const reactor = new Reactor();
+  await reactor.stop();
+  assert.throws(() => reactor.connect({ port: 1 }, Connection), { code: 'ERR_PACKET_STOPPED' });
+  assert.throws(() => reactor.addTimer(1, () => undefined), { code: 'ERR_PACKET_STOPPED' });
+  await assert.rejects(reactor.startServer({ port: 0 }, Connection), { code: 'ERR_PACKET_STOPPED' });
+});
+
+test('using the socket in a constructor is a clear error', () => {
+  class Hasty extends Connection {
+    constructor() {
+      super();
+      this.sendData('x');
+    }
+  }
+  assert.throws(() => new Reactor().connect({ port: 1 }, Hasty), {
+    code: 'ERR_PACKET_STATE',
+    message: 'Hasty: the connection cannot be used before postInit()',
+  });
+});
+
+test('workers asked of a reactor without workers are a clear error', () => {
+  const reactor = new Reactor();
+  assert.throws(() => reactor.workers, { code: 'ERR_PACKET_STATE', message: /made without workers/ });
+});
+
+netTest('a busy port rejects with the errno and leaves nothing open', async (defer) => {
+  const reactor = new Reactor();
+  defer(() => reactor.stop());
+  const first = await reactor.startServer({ host: '127.0.0.1', port: 0 }, Connection);
+  await assert.rejects(reactor.startServer({ host: '127.0.0.1', port: first.port }, Connection), (error: Error) => {
+    assert.ok('code' in error && error.code === 'ERR_PACKET_LISTEN');
+    assert.ok('details' in error && (error.details as { errno?: string }).errno === 'EADDRINUSE');
+    return true;
+  });
+  assert.equal(reactor.stats().listeners, 1);
+});
+
+netTest('a name nobody knows ends in one unbind with a name-lookup error', async (defer) => {
+  const reactor = new Reactor();
+  defer(() => reactor.stop());
+  const reason = await new Promise<{ by: string; code: string | undefined }>((resolve) => {
+    class Lost extends Connection {
+      override unbind(ended: { by: string; error?: { code: string } }): void {
+        resolve({ by: ended.by, code: ended.error?.code });
+      }
+    }
+    reactor.connect({ host: 'nonexistent.invalid', port: 80 }, Lost);
+  });
+  assert.deepEqual(reason, { by: 'error', code: 'ERR_PACKET_DNS' });
+});
+
+netTest('a framer that cannot be made ends the connection before postInit', async (defer) => {
+  const errors: string[] = [];
+  const reactor = new Reactor({ onError: (_error, { where }) => void errors.push(where) });
+  defer(() => reactor.stop());
+  const heard = await new Promise<string[]>((resolve) => {
+    const calls: string[] = [];
+    class Unframed extends FramedConnection<string> {
+      protected override createFramer(): never {
+        throw new Error('no framer');
+      }
+      override postInit(): void {
+        calls.push('postInit');
+      }
+      override unbind(): void {
+        calls.push('unbind');
+        resolve(calls);
+      }
+    }
+    reactor.connect({ host: '127.0.0.1', port: 1 }, Unframed);
+  });
+  assert.deepEqual(heard, ['unbind']);
+  assert.deepEqual(errors, ['createFramer']);
+});
+
+test('timers fire in order of their time, periodic ones without drift, and go with their reactor', async () => {
+  const clock = new ManualClock();
+  const errors: string[] = [];
+  const reactor = new Reactor({ clock, onError: (_error, { where }) => void errors.push(where) });
+  const fired: string[] = [];
+  reactor.addTimer(20, () => void fired.push('b'));
+  reactor.addTimer(10, () => void fired.push('a'));
+  const cancelled = reactor.addTimer(15, () => void fired.push('never'));
+  cancelled.cancel();
+  assert.equal(cancelled.active, false);
+  const times: number[] = [];
+  const periodic = reactor.addPeriodicTimer(30, () => {
+    times.push(clock.now());
+    throw new Error('a throwing callback does not end the series');
+  });
+  clock.advance(20);
+  assert.deepEqual(fired, ['a', 'b']);
+  clock.advance(75);
+  assert.deepEqual(times, [30, 60, 90]);
+  assert.deepEqual(errors, ['timer', 'timer', 'timer']);
+  periodic.cancel();
+  clock.advance(100);
+  assert.equal(times.length, 3);
+  reactor.addTimer(5, () => void fired.push('late'));
+  await reactor.stop();
+  assert.equal(reactor.stats().timers, 0);
+  assert.equal(clock.pending, 0);
+  refuses(() => new Reactor().addTimer(-1, () => undefined), 'delayMs', '-1');
+});
