@@ -10,6 +10,7 @@ import { packageFindings, type Workspace } from './package-rules.ts';
 interface Manifest {
   readonly name: string;
   readonly private?: boolean;
+  readonly workspaces?: readonly string[];
   readonly dependencies?: Readonly<Record<string, string>>;
   readonly optionalDependencies?: Readonly<Record<string, string>>;
   readonly devDependencies?: Readonly<Record<string, string>>;
@@ -20,9 +21,12 @@ function readManifest(path: string): Manifest {
 }
 
 function workspaces(): readonly Workspace[] {
-  const shared = Object.keys(readManifest('package.json').devDependencies ?? {});
+  const whole = readManifest('package.json');
+  const shared = Object.keys(whole.devDependencies ?? {});
+  const folders = whole.workspaces?.map((pattern) => `${pattern.replaceAll('*', '[^/]+')}/package.json`) ?? [];
+  const manifests = new RegExp(`^(?:${folders.join('|')})$`);
   return filesEnding('package.json')
-    .filter(({ path }) => path !== 'package.json')
+    .filter(({ path }) => manifests.test(path))
     .map(({ path }) => {
       const manifest = readManifest(path);
       return {
