@@ -19,14 +19,17 @@ export class Child {
   /** Resolves when the process is gone and its output is read; rejects never. */
   readonly exited: Promise<ChildExit>;
   readonly #process: ChildProcess;
+  readonly #graceMs: number;
   readonly #lines: string[] = [];
   readonly #waiting: { readonly resolve: (line: string) => void; readonly reject: (error: Error) => void }[] = [];
   #stderr = '';
   #exit: ChildExit | undefined;
   #ending: Promise<void> | undefined;
 
-  constructor(child: ChildProcess) {
+  /** @param graceMs How long it may take to end by itself after SIGTERM. */
+  constructor(child: ChildProcess, graceMs: number) {
     this.#process = child;
+    this.#graceMs = graceMs;
     this.pid = child.pid ?? 0;
     this.exited = new Promise((resolve) => {
       child.once('close', (code, signal) => this.#ended({ code, signal }, resolve));
@@ -46,9 +49,9 @@ export class Child {
     return this.#exit === undefined;
   }
 
-  /** The end of what it wrote to stderr. */
+  /** What it wrote to stderr, in one line: the error of a stack trace, else the last line. */
   get stderr(): string {
-    return this.#stderr.trim();
+    return complaint(this.#stderr);
   }
 
   /** The next line it printed; rejects when it ends first or `withinMs` pass. */
@@ -95,7 +98,7 @@ export class Child {
     if (this.running) {
       this.#process.kill('SIGTERM');
       const grace = new AbortController();
-      await Promise.race([this.exited, delay(TERM_GRACE_MS, undefined, { signal: grace.signal }).catch(() => {})]);
+      await Promise.race([this.exited, delay(this.#graceMs, undefined, { signal: grace.signal }).catch(() => {})]);
       grace.abort();
       this.kill();
     }
@@ -123,13 +126,25 @@ export class Child {
   }
 }
 
+/** The one line of a program's stderr that says what is wrong. */
+export function complaint(stderr: string): string {
+  const lines = stderr.split('\n').map((line) => line.trim());
+  return lines.find((line) => /^\w*Error\b/.test(line)) ?? lines.findLast((line) => line !== '') ?? '';
+}
+
 /** Owns every process a bench started; none outlives it. */
 export class Children {
   readonly #children = new Set<Child>();
+  readonly #graceMs: number;
+
+  /** @param graceMs How long each may take to end by itself after SIGTERM, before SIGKILL. */
+  constructor(graceMs: number = TERM_GRACE_MS) {
+    this.#graceMs = graceMs;
+  }
 
   /** Starts a program with its stdin, stdout and stderr piped. */
   start(file: string, args: readonly string[]): Child {
-    const child = new Child(spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe'] }));
+    const child = new Child(spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe'] }), this.#graceMs);
     this.#children.add(child);
     void child.exited.then(() => this.#children.delete(child));
     return child;

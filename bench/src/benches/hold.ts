@@ -1,0 +1,32 @@
+import type { Bench, BenchContext, BenchOutcome } from '../bench.ts';
+import type { HoldCheck } from '../hold/hold-check.ts';
+import { echoGoals, workerGoals } from '../hold/rate-goals.ts';
+import { hasProgram } from '../machine.ts';
+import { type Failure, failureOf, type GoalRow, type Missing } from '../report/report.ts';
+
+/** Every time, rate and memory limit that is stated anywhere; new ones are added here, one file each. */
+const CHECKS: readonly HoldCheck[] = [echoGoals, workerGoals];
+
+/** All limits that hold, with what was measured. */
+export const hold: Bench = {
+  name: 'hold',
+  title: 'Hold: every limit in time, rate and memory',
+  async run(context: BenchContext): Promise<BenchOutcome> {
+    const goals: GoalRow[] = [];
+    const failures: Failure[] = [];
+    const missing: Missing[] = [];
+    for (const check of CHECKS) {
+      context.progress(check.name);
+      if (check.needs !== undefined && !hasProgram(check.needs)) {
+        missing.push({ name: check.needs, why: `not installed; "${check.name}" was not measured` });
+        continue;
+      }
+      try {
+        goals.push(...(await check.run(context)));
+      } catch (error) {
+        failures.push(failureOf(check.name, error));
+      }
+    }
+    return { comparisons: [], goals, missing, failures, commands: [] };
+  },
+};

@@ -1,0 +1,48 @@
+import type { GoalRow } from '../report/report.ts';
+import { intervalText } from '../report/report.ts';
+import { median } from '../statistics.ts';
+import { judgeAtLeast, judgeAtMost, type LimitEvidence } from '../verdict.ts';
+
+/** What a row of an absolute limit is made from. */
+export interface LimitMeasurement extends LimitEvidence {
+  readonly name: string;
+  /** Text of a value with its unit. */
+  readonly format: (value: number) => string;
+  readonly note?: string;
+}
+
+/** The row of "never above `limit`": the highest value counts. */
+export function atMostRow(measured: LimitMeasurement, limit: number): GoalRow {
+  return limitRow(measured, `≤ ${measured.format(limit)}`, Math.max(...measured.values), judgeAtMost(measured, limit));
+}
+
+/** The row of "never below `limit`": the lowest value counts. */
+export function atLeastRow(measured: LimitMeasurement, limit: number): GoalRow {
+  return limitRow(measured, `≥ ${measured.format(limit)}`, Math.min(...measured.values), judgeAtLeast(measured, limit));
+}
+
+/** The row of a figure nothing is asked of: the highest value is shown. */
+export function printedRow(measured: LimitMeasurement): GoalRow {
+  return limitRow(measured, 'printed, not judged', Math.max(...measured.values), 'not judged');
+}
+
+function limitRow(measured: LimitMeasurement, limit: string, worst: number, pass: GoalRow['pass']): GoalRow {
+  const { name, values, control, format, note } = measured;
+  if (values.length === 0) return { name, limit, pass, note: 'nothing was measured' };
+  const remarks = [
+    `median ${format(median(values))} of ${values.length}`,
+    ...(control === undefined || control.length === 0
+      ? []
+      : [`the machine by itself: ${format(Math.max(...control))}`]),
+    ...(note === undefined ? [] : [note]),
+  ];
+  return {
+    name,
+    limit,
+    measured: format(worst),
+    spread: intervalText({ low: Math.min(...values), high: Math.max(...values) }, format),
+    pass,
+    note: remarks.join('; '),
+    values,
+  };
+}

@@ -1,0 +1,17 @@
+import type { BenchContext } from '../bench.ts';
+import type { GoalRow } from '../report/report.ts';
+import type { HoldCheck } from './hold-check.ts';
+
+/** The goals of another bench: taken from this run when it was part of it, measured now when not. */
+function goalsOf(bench: string): HoldCheck {
+  return {
+    name: `goals of ${bench}`,
+    run: async (context: BenchContext): Promise<readonly GoalRow[]> => (await context.resultOf(bench)).goals,
+  };
+}
+
+/** Echo rates against plain `node:net`. */
+export const echoGoals: HoldCheck = goalsOf('echo');
+
+/** Call rates of process workers. */
+export const workerGoals: HoldCheck = goalsOf('workers');
