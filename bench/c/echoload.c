@@ -1,6 +1,7 @@
-// echoload PORT CONNECTIONS IN_FLIGHT BYTES WARM_UP_S MEASURE_S: loads an echo server on loopback.
+// echoload PORT CONNECTIONS IN_FLIGHT BYTES WARM_UP_S MEASURE_S [SERVER_PID]: loads an echo server on loopback.
 // Every connection keeps a batch of IN_FLIGHT messages of BYTES (each ends in LF) on the way. During the warm-up, which is
-// not counted, the returned bytes are compared with those sent. One line of JSON is printed; latency is that of a batch.
+// not counted, the returned bytes are compared with those sent. One line of JSON is printed; latency is that of a batch,
+// and with SERVER_PID cpuUs is the CPU time the server spent on a message.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -30,11 +31,13 @@ static void fail(const char *what) {
   exit(1);
 }
 
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
+static double read_clock(clockid_t clock) {
+  struct timespec t = {0, 0};
+  clock_gettime(clock, &t);
   return t.tv_sec + t.tv_nsec * 1e-9;
 }
+
+static double now(void) { return read_clock(CLOCK_MONOTONIC); }
 
 static int by_size(const void *a, const void *b) {
   float x = *(const float *)a, y = *(const float *)b;
@@ -84,10 +87,13 @@ static ssize_t receive(Connection *connection, char *bytes, int compare) {
 }
 
 int main(int argc, char **argv) {
-  if (argc != 7) {
-    fprintf(stderr, "usage: echoload PORT CONNECTIONS IN_FLIGHT BYTES WARM_UP_S MEASURE_S\n");
+  if (argc != 7 && argc != 8) {
+    fprintf(stderr, "usage: echoload PORT CONNECTIONS IN_FLIGHT BYTES WARM_UP_S MEASURE_S [SERVER_PID]\n");
     return 2;
   }
+  clockid_t server_clock = CLOCK_PROCESS_CPUTIME_ID;
+  int with_cpu = argc == 8;
+  if (with_cpu && clock_getcpuclockid(atoi(argv[7]), &server_clock)) fail("clock_getcpuclockid");
   int port = atoi(argv[1]), connections = atoi(argv[2]);
   long in_flight = atol(argv[3]);
   fill_batch(in_flight, atol(argv[4]));
@@ -107,7 +113,7 @@ int main(int argc, char **argv) {
   memset(latencies, 0, MAX_LATENCIES * sizeof *latencies);
   size_t latency_count = 0;
   long batches = 0;
-  double start = now() + atof(argv[5]), end = start + atof(argv[6]), last_answer = now();
+  double start = now() + atof(argv[5]), end = start + atof(argv[6]), last_answer = now(), cpu = 0;
   int warm = 0;
   for (int i = 0; i < connections; i++) send_batch(&all[i]);
   struct epoll_event events[EVENTS];
@@ -117,11 +123,13 @@ int main(int argc, char **argv) {
     if (!warm && time >= start) {
       warm = 1;
       start = time;
+      cpu = read_clock(server_clock);
       batches = 0;
       latency_count = 0;
     }
     if (time >= end) {
       end = time;
+      cpu = read_clock(server_clock) - cpu;
       break;
     }
     if (ready > 0) last_answer = time;
@@ -140,8 +148,9 @@ int main(int argc, char **argv) {
   }
   double seconds = end - start;
   qsort(latencies, latency_count, sizeof *latencies, by_size);
-  printf("{\"rate\":%.1f,\"p50Us\":%.1f,\"p99Us\":%.1f,\"connectsPerS\":%.0f}\n", batches * in_flight / seconds,
-         latency_count ? latencies[latency_count / 2] : 0, latency_count ? latencies[(size_t)(latency_count * .99)] : 0,
-         connections / connect_seconds);
+  printf("{\"rate\":%.1f,\"p50Us\":%.1f,\"p99Us\":%.1f", batches * in_flight / seconds,
+         latency_count ? latencies[latency_count / 2] : 0, latency_count ? latencies[(size_t)(latency_count * .99)] : 0);
+  if (with_cpu) printf(",\"cpuUs\":%.3f", batches ? cpu * 1e6 / (batches * in_flight) : 0);
+  printf(",\"connectsPerS\":%.0f}\n", connections / connect_seconds);
   return 0;
 }

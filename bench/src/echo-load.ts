@@ -37,10 +37,15 @@ export function toolPath(name: string): string {
   return join(toolFolder, name);
 }
 
-/** The arguments of `echoload` for one sample. */
-export function loadArguments(port: number | 'PORT', load: EchoLoad, times: LoadTimes): readonly string[] {
+/** The arguments of `echoload` for one sample, with the server's port and pid or the words for them. */
+export function loadArguments(
+  port: number | 'PORT',
+  pid: number | 'PID',
+  load: EchoLoad,
+  times: LoadTimes,
+): readonly string[] {
   const { connections, inFlight, bytes } = load;
-  return [port, connections, inFlight, bytes, times.warmUpMs / 1000, times.measureMs / 1000].map(String);
+  return [port, connections, inFlight, bytes, times.warmUpMs / 1000, times.measureMs / 1000, pid].map(String);
 }
 
 /** The port a server printed as `port N` once it listens. */
@@ -61,7 +66,7 @@ export async function measureEcho(
   const server = startServer();
   try {
     const port = await listeningPort(server);
-    const generator = children.start(toolPath('echoload'), loadArguments(port, load, times));
+    const generator = children.start(toolPath('echoload'), loadArguments(port, server.pid, load, times));
     try {
       const line = await generator.nextLine(times.warmUpMs + times.measureMs + PATIENCE_MS);
       return parseSample(line);

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import type { Bench } from './bench.ts';
 import { echo } from './benches/echo.ts';
+import { hold } from './benches/hold.ts';
 import { workers } from './benches/workers.ts';
 import { resultFolder } from './paths.ts';
 import type { Report } from './report/report.ts';
@@ -9,7 +10,7 @@ import { writeReport } from './report/write.ts';
 import { Runner } from './runner.ts';
 import { FEWEST_PAIRS } from './verdict.ts';
 
-const BENCHES: readonly Bench[] = [echo, workers];
+const BENCHES: readonly Bench[] = [echo, workers, hold];
 /** Nine pairs: the lowest number whose 95 % interval leaves one outlier at either end out. */
 const DEFAULT_PAIRS = 9;
 

@@ -92,7 +92,7 @@ export const echo: Bench = {
       failures,
       commands: [
         ...new Set(SERVERS.map((server) => server.command)),
-        ...LOADS.map((load) => `bench/bin/echoload ${loadArguments('PORT', load, times).join(' ')}`),
+        ...LOADS.map((load) => `bench/bin/echoload ${loadArguments('PORT', 'PID', load, times).join(' ')}`),
       ],
     };
   },

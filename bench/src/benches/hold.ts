@@ -1,11 +1,12 @@
 import type { Bench, BenchContext, BenchOutcome } from '../bench.ts';
 import type { HoldCheck } from '../hold/hold-check.ts';
+import { idleTimeout } from '../hold/idle-timeout.ts';
 import { echoGoals, workerGoals } from '../hold/rate-goals.ts';
 import { hasProgram } from '../machine.ts';
 import { type Failure, failureOf, type GoalRow, type Missing } from '../report/report.ts';
 
 /** Every time, rate and memory limit that is stated anywhere; new ones are added here, one file each. */
-const CHECKS: readonly HoldCheck[] = [echoGoals, workerGoals];
+const CHECKS: readonly HoldCheck[] = [echoGoals, workerGoals, idleTimeout];
 
 /** All limits that hold, with what was measured. */
 export const hold: Bench = {

@@ -85,7 +85,8 @@ function cell(row: ComparisonRow, base: string): string {
 }
 
 function otherHead(name: string): Column {
-  return { head: name.endsWith('Us') ? `${name.slice(0, -2)} µs` : name, align: 'right' };
+  const head = name.endsWith('Us') ? `${name.slice(0, -2)} µs` : name.replace(/PerS$/, '/s');
+  return { head, align: 'right' };
 }
 
 function otherText(value: number | undefined): string {
