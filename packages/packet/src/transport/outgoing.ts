@@ -43,6 +43,7 @@ export class Outgoing {
   #items: (Uint8Array | FileRange)[] = [];
   #first = 0;
   #bytes = 0;
+  #accepted = 0;
 
   constructor(wake: () => void) {
     this.#wake = wake;
@@ -51,6 +52,11 @@ export class Outgoing {
   /** Bytes held in memory; the unread rest of a file is not counted. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** Bytes pushed and read from files so far. */
+  get accepted(): number {
+    return this.#accepted;
   }
 
   /** Whether nothing waits, neither bytes nor a file. */
@@ -62,6 +68,7 @@ export class Outgoing {
     if (bytes.byteLength === 0) return;
     this.#items.push(bytes);
     this.#bytes += bytes.byteLength;
+    this.#accepted += bytes.byteLength;
   }
 
   /** `done` comes later, once; after {@link drop} not before a running read of `fd` has returned. */
@@ -147,6 +154,7 @@ export class Outgoing {
       file.left -= count;
       file.chunk = count === buffer.byteLength ? buffer : buffer.subarray(0, count);
       this.#bytes += count;
+      this.#accepted += count;
     }
     this.#wake();
   }

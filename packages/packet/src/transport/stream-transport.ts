@@ -42,6 +42,7 @@ export class StreamTransport implements Transport {
   #outgoing: Outgoing | undefined;
   #local: Address | undefined;
   #remote: Address | undefined;
+  /** Bytes given to the stream without waiting, less what {@link #settle} dropped. */
   #written = 0;
   #received = 0;
   #open = false;
@@ -98,7 +99,7 @@ export class StreamTransport implements Transport {
   }
 
   get bytesOut(): number {
-    return this.#written - this.pendingBytes;
+    return this.#accepted() - this.pendingBytes;
   }
 
   redirect(sink: TransportSink): void {
@@ -158,9 +159,9 @@ export class StreamTransport implements Transport {
   #writeOne(bytes: Uint8Array): void {
     const size = bytes.byteLength;
     if (size === 0) return;
-    this.#written += size;
     const stream = this.#stream;
     if (this.#direct && stream.writableLength + size <= SLICE_BYTES) {
+      this.#written += size;
       stream.write(bytes, this.#notify);
       if (stream.writableLength !== 0 && !this.#waiting) this.#wait();
     } else {
@@ -174,6 +175,10 @@ export class StreamTransport implements Transport {
     stream.cork();
     for (const part of parts) this.#writeOne(part);
     stream.uncork();
+  }
+
+  #accepted(): number {
+    return this.#written + (this.#outgoing === undefined ? 0 : this.#outgoing.accepted);
   }
 
   /** The queue, from now on in the way of direct writes until {@link #feed} emptied it. */
