@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { netTest } from '@packet/testing';
+
+type Child = ChildProcessByStdio<null, Readable, Readable>;
+
+function start(program: string): Child {
+  const file = fileURLToPath(new URL('./fixtures/run-program.js', import.meta.url));
+  return spawn(process.execPath, [file, program], { stdio: ['ignore', 'pipe', 'pipe'] });
+}
+
+async function ended(child: Child): Promise<{ code: number | null; out: string; errors: string }> {
+  const exit = once(child, 'exit');
+  const [out, errors] = await Promise.all([text(child.stdout), text(child.stderr)]);
+  const [code] = (await exit) as [number | null];
+  return { code, out, errors };
+}
+
+netTest('run resolves when nothing is left that could happen', async () => {
+  const { code, out, errors } = await ended(start('client'));
+  assert.deepEqual({ code, out, errors }, { code: 0, out: 'ERR_PACKET_CONNECT\nstopped\n', errors: '' });
+});
+
+netTest('an init that throws stops the reactor and is thrown on', async () => {
+  const { code, out } = await ended(start('throwing'));
+  assert.deepEqual({ code, out }, { code: 0, out: 'init failed\n' });
+});
+
+netTest('an error with no hook and no subscriber becomes a process warning with its stack', async () => {
+  const { code, errors } = await ended(start('unheard'));
+  assert.equal(code, 0);
+  assert.match(errors, /PacketWarning: in postInit: Error: lost without a hook/);
+  assert.match(errors, /run-program/);
+});
+
+netTest('the first signal drains, the second cuts what is left; both times everything is unbound', async () => {
+  const child = start('busy');
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const line = async (): Promise<string> => String((await lines.next()).value);
+  const port = Number((await line()).split(' ')[1]);
+  const client = connect(port, '127.0.0.1');
+  client.on('error', () => undefined);
+  client.write('x');
+  assert.equal(await line(), 'received');
+  child.kill('SIGTERM');
+  // Draining shows in that nobody is accepted any more while the busy connection lives on.
+  for (;;) {
+    const refused = await new Promise<boolean>((resolve) => {
+      const probe = connect(port, '127.0.0.1');
+      probe.on('connect', () => {
+        probe.destroy();
+        resolve(false);
+      });
+      probe.on('error', () => resolve(true));
+    });
+    if (refused) break;
+  }
+  assert.equal(client.destroyed, false);
+  child.kill('SIGTERM');
+  const rest: string[] = [];
+  for (let next = await lines.next(); next.done !== true; next = await lines.next()) rest.push(next.value);
+  assert.deepEqual(rest.filter((entry) => entry !== 'unbind peer').slice(-2), ['unbind shutdown', 'stopped']);
+  const [code] = child.exitCode === null ? ((await once(child, 'exit')) as [number | null]) : [child.exitCode];
+  assert.equal(code, 0);
+  client.destroy();
+});
