@@ -1,12 +1,10 @@
-import type { Frame, LaneSink } from './lane.ts';
-
 /**
- * Hands frames up. What the receiver throws becomes an uncaught exception of its own: it must not stop the lane halfway
- * through what it has read.
+ * Calls up from a lane. What the receiver throws becomes an uncaught exception of its own: it must not stop the lane
+ * halfway through what it has read or written.
  */
-export function deliver(sink: LaneSink, frames: readonly Frame[]): void {
+export function tell(call: () => void): void {
   try {
-    sink.frames(frames);
+    call();
   } catch (error) {
     process.nextTick(() => {
       throw error;

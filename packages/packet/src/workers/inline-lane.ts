@@ -1,7 +1,7 @@
 import { type Given, resolveOptions } from '../options.ts';
 import { Outbox, type SlicedFrame } from './batch.ts';
 import { binaryFrom, newMemory } from './binary.ts';
-import { deliver } from './delivery.ts';
+import { tell } from './delivery.ts';
 import type { Frame, Lane, LaneCapabilities, LaneLoss, LaneSink, MasterLane } from './lane.ts';
 import { LANE_OPTIONS, type LaneLimits } from './lane-options.ts';
 import { type Outgoing, toOutgoing } from './outgoing.ts';
@@ -181,11 +181,11 @@ class InlineEnd implements MasterLane {
   }
 
   #settle(bytes: number, frames: number): void {
-    if (this.#outbox.settle(bytes, frames)) this.#sink?.drained();
+    if (this.#outbox.settle(bytes, frames)) tell(() => this.#sink?.drained());
   }
 
   #receive(frames: readonly Frame[]): void {
-    if (this.#sink !== undefined && this.#state !== 'lost') deliver(this.#sink, frames);
+    if (this.#state !== 'lost') tell(() => this.#sink?.frames(frames));
   }
 
   #endSeenByPeer(): LaneLoss {

@@ -19,7 +19,7 @@ export const LANE_OPTIONS = {
   /** Longest frame with all it carries, and the most that all unfinished frames of one direction may hold together. */
   maxFrameBytes: {
     kind: 'number',
-    fallback: 1_073_741_824,
+    fallback: 536_870_912,
     min: 1024,
     max: 4_294_967_296,
     unit: 'bytes',
@@ -32,6 +32,22 @@ export const LANE_OPTIONS = {
   maxDepth: { kind: 'number', fallback: 256, min: 1, max: 1000, unit: 'levels' },
   /** Objects, properties and elements in one value. */
   maxNodes: { kind: 'number', fallback: 1_000_000, min: 1, max: 100_000_000, unit: 'count' },
+} as const;
+
+/** How long the master waits for a worker process that is to end. */
+export const PROCESS_LANE_OPTIONS = {
+  /** From SIGTERM to SIGKILL, after the grace given to `close`. */
+  killGraceMs: { kind: 'number', fallback: 1000, min: 0, max: 600_000, unit: 'ms' },
+  /** For a process whose lane has ended to exit by itself, before SIGKILL. */
+  exitGraceMs: { kind: 'number', fallback: 1000, min: 0, max: 600_000, unit: 'ms' },
+  /** After its exit for what it left in its pipes, which only a grandchild can hold open. */
+  lateOutputMs: { kind: 'number', fallback: 100, min: 0, max: 60_000, unit: 'ms' },
+} as const;
+
+/** What a worker process does about a master that is gone. */
+export const CHILD_LANE_OPTIONS = {
+  /** From the loss of the lane until the process is ended, if it has not ended itself. */
+  orphanExitMs: { kind: 'number', fallback: 750, min: 0, max: 60_000, unit: 'ms' },
 } as const;
 
 /** The numbers of one lane, defaults filled in. */

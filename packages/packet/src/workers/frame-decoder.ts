@@ -1,0 +1,346 @@
+import { constants } from 'node:buffer';
+import { messageOf, PacketError } from '../errors.ts';
+import { type Binary, binaryFits, binaryFrom, newMemory } from './binary.ts';
+import {
+  deserialize,
+  FORM,
+  OPEN_HEAD_BYTES,
+  PIECE_BYTES,
+  RECORD,
+  RECORD_HEAD_BYTES,
+  SLICE_HEAD_BYTES,
+  streamOfHead,
+  TEXT,
+  typeOfHead,
+} from './frame-codec.ts';
+import type { Frame } from './lane.ts';
+import { LANE_OPTIONS, type LaneLimits } from './lane-options.ts';
+import { applyPatches } from './patches.ts';
+
+/** Longest SLICE record, whatever slice size the sender chose. */
+const MAX_SLICE_BYTES = SLICE_HEAD_BYTES + LANE_OPTIONS.sliceBytes.max;
+// A batch ends with the frame that makes it full, and two-byte strings take twice their estimate.
+const MAX_BATCH_BYTES = 2 * (LANE_OPTIONS.flushBytes.max + LANE_OPTIONS.sliceBytes.max + 1024);
+// Partly received records up to this size are put together in one reused place.
+const SCRATCH_BYTES = 128 * 1024;
+
+/**
+ * Bytes of one lane in, frames out: pure, pulled like a framer.
+ *
+ * It holds at most one partly received record and the unfinished large frames, `maxFrameBytes` in all; memory is
+ * allocated only after the announced lengths were checked. Nothing it returns refers to the bytes it was given.
+ *
+ * ```
+ * head ──► slice head ──► slice ──┐
+ *   │                             ├──► head
+ *   └────► whole record ──────────┘
+ * ```
+ */
+export class FrameDecoder {
+  readonly #limits: LaneLimits;
+  readonly #open = new Map<number, OpenFrame>();
+  readonly #head = Buffer.alloc(SLICE_HEAD_BYTES);
+  #headHeld = 0;
+  #headNeeded = RECORD_HEAD_BYTES;
+  #scratch: Buffer | undefined;
+  /** The record, or slice of text, being put together. */
+  #partial: Buffer | undefined;
+  #partialHeld = 0;
+  #slice: Slice | undefined;
+  #openBytes = 0;
+  #chunk: Buffer = Buffer.alloc(0);
+  #at = 0;
+  #failed = false;
+  #graceMs: number | undefined;
+
+  constructor(limits: LaneLimits) {
+    this.#limits = limits;
+  }
+
+  /** The grace the sender gave when it closed the lane; `undefined` while it has not. */
+  get endGraceMs(): number | undefined {
+    return this.#graceMs;
+  }
+
+  /**
+   * Takes the next bytes. Call {@link next} until it says `undefined` before the chunk is reused and before the next push.
+   */
+  push(chunk: Buffer): void {
+    this.#chunk = chunk;
+    this.#at = 0;
+  }
+
+  /**
+   * The next frames, in order; `undefined` when more bytes are needed.
+   * @throws PacketError `ERR_PACKET_LANE_FRAME`; the decoder is spent.
+   */
+  next(): readonly Frame[] | undefined {
+    if (this.#failed) return undefined;
+    try {
+      while (this.#at < this.#chunk.byteLength) {
+        if (this.#graceMs !== undefined) throw new RangeError('bytes after the end');
+        const frames = this.#step();
+        if (frames !== undefined) return frames;
+      }
+      return undefined;
+    } catch (error) {
+      this.#failed = true;
+      this.#open.clear();
+      this.#partial = undefined;
+      throw new PacketError('ERR_PACKET_LANE_FRAME', `malformed bytes on a worker's lane: ${messageOf(error)}`, {
+        cause: error,
+      });
+    }
+  }
+
+  #step(): readonly Frame[] | undefined {
+    if (this.#slice !== undefined) return this.#takeSlice(this.#slice);
+    if (this.#partial !== undefined) return this.#takePartial(this.#partial);
+    // A record that is whole in this chunk is read where it lies.
+    if (this.#headHeld > 0 || this.#chunk.byteLength - this.#at < SLICE_HEAD_BYTES) {
+      if (!this.#gatherHead()) return undefined;
+      this.#headHeld = 0;
+      this.#headNeeded = RECORD_HEAD_BYTES;
+      return this.#begin(this.#head, 0, false);
+    }
+    return this.#begin(this.#chunk, this.#at, true);
+  }
+
+  /** Byte by byte: heads are rarely cut. @returns true when the head is whole. */
+  #gatherHead(): boolean {
+    while (this.#headHeld < this.#headNeeded) {
+      const byte = this.#chunk[this.#at];
+      if (byte === undefined) return false;
+      this.#head[this.#headHeld++] = byte;
+      this.#at++;
+      const isSlice = this.#headHeld === RECORD_HEAD_BYTES && byte === RECORD.slice;
+      if (isSlice) this.#headNeeded = SLICE_HEAD_BYTES;
+    }
+    return true;
+  }
+
+  #begin(source: Buffer, from: number, inChunk: boolean): readonly Frame[] | undefined {
+    const length = source.readUInt32LE(from);
+    const kind = source[from + 4];
+    if (kind === RECORD.slice) {
+      if (inChunk) this.#at += SLICE_HEAD_BYTES;
+      this.#beginSlice(source, from, length);
+      return undefined;
+    }
+    const size = length - 1;
+    if (size < 0 || size > MAX_BATCH_BYTES) throw new RangeError('record length out of bounds');
+    if (inChunk) {
+      this.#at += RECORD_HEAD_BYTES;
+      const end = this.#at + size;
+      if (end <= this.#chunk.byteLength) {
+        const payload = this.#chunk.subarray(this.#at, end);
+        this.#at = end;
+        return this.#record(kind, payload);
+      }
+      this.#head[4] = kind ?? 0;
+    }
+    if (size === 0) return this.#record(kind, this.#head.subarray(0, 0));
+    this.#partial = this.#room(size);
+    this.#partialHeld = 0;
+    return undefined;
+  }
+
+  #room(size: number): Buffer {
+    if (size > SCRATCH_BYTES) return Buffer.allocUnsafeSlow(size);
+    this.#scratch ??= Buffer.allocUnsafeSlow(SCRATCH_BYTES);
+    return this.#scratch.subarray(0, size);
+  }
+
+  /** @returns true when `partial` is full. */
+  #fill(partial: Buffer): boolean {
+    const copied = this.#chunk.copy(partial, this.#partialHeld, this.#at);
+    this.#at += copied;
+    this.#partialHeld += copied;
+    return this.#partialHeld === partial.byteLength;
+  }
+
+  #takePartial(partial: Buffer): readonly Frame[] | undefined {
+    if (!this.#fill(partial)) return undefined;
+    this.#partial = undefined;
+    return this.#record(this.#head[4], partial);
+  }
+
+  #record(kind: number | undefined, payload: Buffer): readonly Frame[] | undefined {
+    if (kind === RECORD.batch) return readBatch(payload);
+    if (kind === RECORD.open) return this.#openFrame(payload);
+    if (kind !== RECORD.end) throw new RangeError('unknown record kind');
+    this.#graceMs = payload.readUInt32LE(0);
+    return undefined;
+  }
+
+  #openFrame(payload: Buffer): undefined {
+    const id = payload.readUInt32LE(0);
+    if (this.#open.has(id) || this.#open.size >= this.#limits.maxOpenFrames)
+      throw new RangeError('too many open frames');
+    const frame = new OpenFrame(payload, this.#limits);
+    this.#openBytes += frame.bytes;
+    if (this.#openBytes > this.#limits.maxFrameBytes) throw new RangeError('longer than maxFrameBytes');
+    this.#open.set(id, frame);
+    return undefined;
+  }
+
+  #beginSlice(source: Buffer, from: number, length: number): void {
+    const left = length - (SLICE_HEAD_BYTES - 4);
+    const id = source.readUInt32LE(from + RECORD_HEAD_BYTES);
+    const form = source.readUInt8(from + RECORD_HEAD_BYTES + 4);
+    const frame = this.#open.get(id);
+    if (left <= 0 || left > MAX_SLICE_BYTES) throw new RangeError('slice length out of bounds');
+    if (frame === undefined) throw new RangeError('slice of no open frame');
+    frame.expect(left, form);
+    this.#slice = { id, frame, form, left };
+  }
+
+  #takeSlice(slice: Slice): readonly Frame[] | undefined {
+    const here = Math.min(slice.left, this.#chunk.byteLength - this.#at);
+    if (slice.form === FORM.raw) {
+      slice.frame.fill(this.#chunk, this.#at, this.#at + here);
+      this.#at += here;
+      slice.left -= here;
+      if (slice.left > 0) return undefined;
+    } else if (this.#partial === undefined && here === slice.left) {
+      slice.frame.append(this.#chunk.subarray(this.#at, this.#at + here), slice.form);
+      this.#at += here;
+    } else {
+      // A two-byte unit may be cut by the end of the chunk.
+      if (this.#partial === undefined) this.#partialHeld = 0;
+      this.#partial ??= this.#room(slice.left);
+      if (!this.#fill(this.#partial)) return undefined;
+      slice.frame.append(this.#partial, slice.form);
+      this.#partial = undefined;
+    }
+    this.#slice = undefined;
+    if (!slice.frame.done) return undefined;
+    this.#open.delete(slice.id);
+    this.#openBytes -= slice.frame.bytes;
+    return [slice.frame.take()];
+  }
+}
+
+interface Slice {
+  readonly id: number;
+  readonly frame: OpenFrame;
+  readonly form: number;
+  left: number;
+}
+
+function readBatch(payload: Buffer): readonly Frame[] {
+  const count = payload.readUInt16LE(0);
+  const list = deserialize(payload.subarray(2));
+  if (!Array.isArray(list) || list.length !== 2 * count) throw new RangeError('wrong number of frames');
+  const frames: Frame[] = [];
+  for (let at = 0; at < list.length; at += 2) {
+    const head: unknown = list[at];
+    const type = typeOfHead(head);
+    frames.push({ type, stream: streamOfHead(Number(head)), value: list[at + 1] });
+  }
+  return frames;
+}
+
+/** A large frame on its way in. */
+class OpenFrame {
+  readonly #head: number;
+  readonly #parts: number;
+  readonly #kinds: number[] = [0];
+  readonly #lengths: number[];
+  readonly #filled: (Uint8Array | string)[] = [];
+  #current = 0;
+  #offset = 0;
+  /** What it may hold when it is whole. */
+  readonly bytes: number;
+
+  constructor(open: Buffer, limits: LaneLimits) {
+    this.#head = open.readDoubleLE(4);
+    typeOfHead(this.#head);
+    const valueBytes = open.readUInt32LE(12);
+    this.#parts = open.readUInt16LE(16);
+    const pieces = this.#parts + open.readUInt16LE(18);
+    if (open.byteLength !== OPEN_HEAD_BYTES + pieces * PIECE_BYTES) throw new RangeError('wrong number of pieces');
+    if (pieces > limits.maxAttachments) throw new RangeError('more than maxAttachments');
+    this.#lengths = [valueBytes];
+    let bytes = valueBytes;
+    for (let at = OPEN_HEAD_BYTES; at < open.byteLength; at += PIECE_BYTES) {
+      const kind = open.readUInt8(at);
+      const length = open.readDoubleLE(at + 1);
+      if (!Number.isSafeInteger(length) || length < 0) throw new RangeError('piece length is no length');
+      if (kind === TEXT ? length > constants.MAX_STRING_LENGTH : !binaryFits(kind, length)) {
+        throw new RangeError('piece of an impossible kind or length');
+      }
+      bytes += kind === TEXT ? 2 * length : length;
+      this.#kinds.push(kind);
+      this.#lengths.push(length);
+    }
+    if (bytes > limits.maxFrameBytes) throw new RangeError('longer than maxFrameBytes');
+    if (valueBytes === 0) throw new RangeError('frame without a value');
+    this.bytes = bytes;
+  }
+
+  get done(): boolean {
+    return this.#current >= this.#lengths.length;
+  }
+
+  /** Checks an announced slice against what is missing of the current piece. */
+  expect(bytes: number, form: number): void {
+    const missing = (this.#lengths[this.#current] ?? 0) - this.#offset;
+    const isText = this.#kinds[this.#current] === TEXT;
+    const units = form === FORM.utf16 ? bytes / 2 : bytes;
+    if (isText !== (form === FORM.latin1 || form === FORM.utf16)) throw new RangeError('slice of the wrong form');
+    if (!Number.isInteger(units) || units > missing || form > FORM.utf16)
+      throw new RangeError('slice beyond its piece');
+  }
+
+  fill(chunk: Buffer, from: number, to: number): void {
+    const length = this.#lengths[this.#current] ?? 0;
+    let memory = this.#filled[this.#current];
+    if (typeof memory !== 'object') {
+      memory = newMemory(length);
+      this.#filled[this.#current] = memory;
+    }
+    chunk.copy(memory, this.#offset, from, to);
+    this.#advance(to - from);
+  }
+
+  append(bytes: Buffer, form: number): void {
+    const piece = bytes.toString(form === FORM.latin1 ? 'latin1' : 'utf16le');
+    this.#filled[this.#current] = String(this.#filled[this.#current] ?? '') + piece;
+    this.#advance(piece.length);
+  }
+
+  /** @throws Error when its value cannot be read. */
+  take(): Frame {
+    const [first] = this.#filled;
+    const pair = typeof first === 'object' ? deserialize(first) : undefined;
+    if (!Array.isArray(pair) || pair.length !== 2 || !Array.isArray(pair[1])) throw new RangeError('not a value');
+    const pieces = this.#kinds.map((_, index) => this.#piece(index));
+    const value = applyPatches(pair[0], pair[1], pieces.slice(1, 1 + this.#parts));
+    const type = typeOfHead(this.#head);
+    const stream = streamOfHead(this.#head);
+    const attachments = pieces.slice(1 + this.#parts);
+    if (attachments.length === 0) return { type, stream, value };
+    return { type, stream, value, attachments: attachments.map(asBytes) };
+  }
+
+  #piece(index: number): Binary | string {
+    const kind = this.#kinds[index] ?? 0;
+    const filled = this.#filled[index];
+    if (kind === TEXT) return typeof filled === 'string' ? filled : '';
+    return binaryFrom(kind, typeof filled === 'object' ? filled : newMemory(0));
+  }
+
+  #advance(by: number): void {
+    this.#offset += by;
+    while (!this.done && this.#offset === this.#lengths[this.#current]) {
+      this.#current++;
+      this.#offset = 0;
+    }
+  }
+}
+
+function asBytes(piece: Binary | string): Uint8Array {
+  if (piece instanceof Uint8Array) return piece;
+  throw new RangeError('attachment that is no bytes');
+}

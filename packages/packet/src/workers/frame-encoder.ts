@@ -1,0 +1,138 @@
+import {
+  FORM,
+  headOf,
+  OPEN_HEAD_BYTES,
+  PIECE_BYTES,
+  RECORD,
+  RECORD_HEAD_BYTES,
+  SLICE_HEAD_BYTES,
+  serialize,
+  TEXT,
+} from './frame-codec.ts';
+import type { Outgoing } from './outgoing.ts';
+
+const BATCH_HEAD_BYTES = RECORD_HEAD_BYTES + 2;
+
+/** One BATCH record of small frames. */
+export function encodeBatch(frames: readonly Outgoing[]): Uint8Array {
+  const list: unknown[] = [];
+  for (const { type, stream, snapshot } of frames) list.push(headOf(type, stream), snapshot.value);
+  const record = serialize(list, BATCH_HEAD_BYTES);
+  writeRecordHead(record, RECORD.batch);
+  record.writeUInt16LE(frames.length, RECORD_HEAD_BYTES);
+  return record;
+}
+
+/** The END record. */
+export function encodeEnd(graceMs: number): Uint8Array {
+  const record = Buffer.allocUnsafe(RECORD_HEAD_BYTES + 4);
+  writeRecordHead(record, RECORD.end);
+  record.writeUInt32LE(graceMs, RECORD_HEAD_BYTES);
+  return record;
+}
+
+type Piece =
+  | { readonly kind: number; readonly bytes: Uint8Array; readonly length: number }
+  | { readonly kind: typeof TEXT; readonly text: string; readonly length: number };
+
+/** Cuts one large frame into its records. Lent memory is read when its slice is cut, and written from where it lies. */
+export class FrameCutter {
+  readonly #id: number;
+  readonly #head: number;
+  readonly #pieces: readonly Piece[];
+  readonly #parts: number;
+  #opened = false;
+  #current = 0;
+  #offset = 0;
+
+  constructor(frame: Outgoing, id: number) {
+    const { type, stream, snapshot, attachments = [] } = frame;
+    const parts = snapshot.parts ?? [];
+    const value = serialize([snapshot.value, snapshot.patches], 0);
+    this.#id = id;
+    this.#head = headOf(type, stream);
+    this.#parts = parts.length;
+    this.#pieces = [
+      { kind: 0, bytes: value, length: value.byteLength },
+      ...parts.map((part): Piece => {
+        if (part.kind === 'text') return { kind: TEXT, text: part.text, length: part.text.length };
+        return { kind: part.kind, bytes: part.bytes, length: part.bytes.byteLength };
+      }),
+      ...attachments.map((bytes): Piece => ({ kind: Buffer.isBuffer(bytes) ? 1 : 2, bytes, length: bytes.byteLength })),
+    ];
+  }
+
+  /** True when every record was cut. */
+  get done(): boolean {
+    return this.#opened && this.#current >= this.#pieces.length;
+  }
+
+  /** The next record, to be written in one go: OPEN first, then slices of `most` bytes. */
+  next(most: number): readonly Uint8Array[] {
+    if (!this.#opened) {
+      this.#opened = true;
+      return [this.#openRecord()];
+    }
+    const piece = this.#pieces[this.#current];
+    if (piece === undefined) return [];
+    const slice = 'text' in piece ? this.#textSlice(piece.text, most) : this.#rawSlice(piece.bytes, piece.length, most);
+    if (this.#offset >= piece.length) {
+      this.#current++;
+      this.#offset = 0;
+      this.#skipEmpty();
+    }
+    return slice;
+  }
+
+  #openRecord(): Uint8Array {
+    const [value, ...others] = this.#pieces;
+    const record = Buffer.allocUnsafe(RECORD_HEAD_BYTES + OPEN_HEAD_BYTES + others.length * PIECE_BYTES);
+    writeRecordHead(record, RECORD.open);
+    let at = record.writeUInt32LE(this.#id, RECORD_HEAD_BYTES);
+    at = record.writeDoubleLE(this.#head, at);
+    at = record.writeUInt32LE(value?.length ?? 0, at);
+    at = record.writeUInt16LE(this.#parts, at);
+    at = record.writeUInt16LE(others.length - this.#parts, at);
+    for (const { kind, length } of others) {
+      at = record.writeUInt8(kind, at);
+      at = record.writeDoubleLE(length, at);
+    }
+    return record;
+  }
+
+  #rawSlice(bytes: Uint8Array, length: number, most: number): readonly Uint8Array[] {
+    const size = Math.min(most, length - this.#offset);
+    const slice = bytes.subarray(this.#offset, this.#offset + size);
+    this.#offset += size;
+    // Shorter when its owner moved or shrank what it had lent: the length that was announced must come all the same.
+    const whole = slice.byteLength === size ? slice : Buffer.alloc(size);
+    return [this.#sliceHead(FORM.raw, size), whole];
+  }
+
+  #textSlice(text: string, most: number): readonly Uint8Array[] {
+    let slice = text.slice(this.#offset, this.#offset + most);
+    const wide = /[\u0100-\uffff]/.test(slice);
+    if (wide) slice = slice.slice(0, Math.max(1, most >> 1));
+    this.#offset += slice.length;
+    const bytes = Buffer.from(slice, wide ? 'utf16le' : 'latin1');
+    return [this.#sliceHead(wide ? FORM.utf16 : FORM.latin1, bytes.byteLength), bytes];
+  }
+
+  #sliceHead(form: number, bytes: number): Uint8Array {
+    const head = Buffer.allocUnsafe(SLICE_HEAD_BYTES);
+    head.writeUInt32LE(SLICE_HEAD_BYTES - 4 + bytes, 0);
+    head.writeUInt8(RECORD.slice, 4);
+    head.writeUInt32LE(this.#id, RECORD_HEAD_BYTES);
+    head.writeUInt8(form, RECORD_HEAD_BYTES + 4);
+    return head;
+  }
+
+  #skipEmpty(): void {
+    while (this.#pieces[this.#current]?.length === 0) this.#current++;
+  }
+}
+
+function writeRecordHead(record: Buffer, kind: number): void {
+  record.writeUInt32LE(record.byteLength - 4, 0);
+  record.writeUInt8(kind, 4);
+}
