@@ -22,6 +22,7 @@ test('a wrong @defaultValue, and one without a row, are found', () => {
     '/**\n * Ends.\n * @defaultValue `drop`\n */\n readonly mode?: string;',
     '/** No tag. */\n readonly waitMs?: number;',
     '/** Made up. @defaultValue 7 */\n other?: number;',
+    '/** No number, no row. @defaultValue process.cwd() */\n folder?: string;',
   ].join('\n');
   const files = [
     { path: 'a.ts', text: rows },
@@ -29,6 +30,6 @@ test('a wrong @defaultValue, and one without a row, are found', () => {
   ];
   assert.deepEqual(wrongDefaults(files), [
     'b.ts: mode is documented as drop, its row says close',
-    'b.ts: other has a @defaultValue but no option row',
+    'b.ts: other has a number but no option row',
   ]);
 });

@@ -13,7 +13,8 @@ const DOCUMENTED =
 
 /**
  * `@defaultValue` tags that do not say what their option row says, one sentence each. A row in the same file counts
- * before one of the same name elsewhere in `files`, which are those of one package.
+ * before one of the same name elsewhere in `files`, which are those of one package. Numbers live in rows only; a default
+ * that is none (a folder, an object) may have no row.
  */
 export function wrongDefaults(files: readonly RepositoryFile[]): readonly string[] {
   const everywhere = files.flatMap(({ text }) => rowsOf(text));
@@ -22,7 +23,7 @@ export function wrongDefaults(files: readonly RepositoryFile[]): readonly string
     return documentedOf(text).flatMap(({ name, value }) => {
       const near = here.filter((row) => row.name === name);
       const rows = near.length > 0 ? near : everywhere.filter((row) => row.name === name);
-      if (rows.length === 0) return [`${path}: ${name} has a @defaultValue but no option row`];
+      if (rows.length === 0) return /^\d/.test(value) ? [`${path}: ${name} has a number but no option row`] : [];
       if (rows.some((row) => row.value === value)) return [];
       return [`${path}: ${name} is documented as ${value}, its row says ${rows.map((row) => row.value).join(' or ')}`];
     });
