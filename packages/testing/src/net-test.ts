@@ -1,47 +1,70 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-/** Longest a net test may take before it fails by name, in milliseconds. It bounds a hang; nothing is judged by it. */
+/** What a net test gets: a place to say how its things are closed. */
+export interface NetTest {
+  /** Runs after the test, whether it passed or not; what was registered last runs first and is awaited. */
+  cleanup(close: () => unknown): void;
+}
+
+/** Options of {@link netTest}. */
+export interface NetTestOptions {
+  /** A reason to skip the test, or `false`. */
+  readonly skip?: string | false;
+}
+
+/** Only so that a test that hangs is reported; nothing is asserted about time. */
 const HANG_MS = 60_000;
 
-/** Turns of the loop given to handles to close after a test; they close on a later turn than the event that ends them. */
-const CLOSING_TURNS = 500;
-
-/** Undoes something a test set up. */
-export type Defer = (cleanup: () => unknown) => void;
+/** Turns of the event loop given to handles that close themselves after a test. */
+const CLOSING_TURNS = 20_000;
 
 /**
- * A test that fails if it leaves a socket, server, timer, worker or child process behind. Cleanups run last-in, first-out.
+ * A test that fails if it leaves a socket, timer, worker, port or request behind.
  *
- * @param options `skip` as for `node:test`: a reason to print, or false.
+ * Handles of the operating system close asynchronously, so the loop is turned until they have; a test that leaks
+ * fails with the kinds and counts of what is left.
  */
-export function netTest(
-  name: string,
-  body: (defer: Defer) => Promise<void>,
-  options: { readonly skip?: string | false } = {},
-): void {
-  void test(name, { timeout: HANG_MS, skip: options.skip ?? false }, async () => {
-    const before = held();
-    const cleanups: Array<() => unknown> = [];
-    try {
-      await body((cleanup) => void cleanups.push(cleanup));
-    } finally {
-      for (const cleanup of cleanups.reverse()) await cleanup();
-    }
-    for (let turns = 0; turns < CLOSING_TURNS && held().length > before.length; turns++) await turn();
-    assert.deepEqual(held(), before, `${name}: left open`);
+export function netTest(name: string, body: (t: NetTest) => void | Promise<void>, options: NetTestOptions = {}): void {
+  test(name, { timeout: HANG_MS, skip: options.skip ?? false }, async () => {
+    const before = countOpen();
+    const cleanups: (() => unknown)[] = [];
+    const failures: unknown[] = [];
+    const attempt = async (step: () => unknown): Promise<void> => {
+      try {
+        await step();
+      } catch (error) {
+        failures.push(error);
+      }
+    };
+    await attempt(() => body({ cleanup: (close) => void cleanups.push(close) }));
+    for (const close of cleanups.reverse()) await attempt(close);
+    await attempt(async () => assert.deepEqual(await leftOpen(before), {}, 'the test left something open'));
+    if (failures.length > 0) throw failures[0];
   });
 }
 
-/** Waits for the next turn of the event loop. */
+/** Resolves when the event loop has turned once: everything ready before has been delivered. */
 export function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-/** What keeps the process busy and belongs to a test: the runner's own pipes and timers are not among it. */
-function held(): string[] {
-  return process
-    .getActiveResourcesInfo()
-    .filter((kind) => /^(TCP|Pipe|UDP|Timeout|MessagePort|Worker|Process|FSReq|GetAddrInfo)/.test(kind))
-    .sort();
+async function leftOpen(before: ReadonlyMap<string, number>): Promise<Record<string, number>> {
+  for (let turns = 0; ; turns += 1) {
+    const left: Record<string, number> = {};
+    for (const [kind, count] of countOpen()) {
+      const more = count - (before.get(kind) ?? 0);
+      if (more > 0) left[kind] = more;
+    }
+    if (Object.keys(left).length === 0 || turns === CLOSING_TURNS) return left;
+    await turn();
+  }
+}
+
+function countOpen(): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const kind of process.getActiveResourcesInfo()) {
+    if (kind !== 'Immediate') counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  }
+  return counts;
 }

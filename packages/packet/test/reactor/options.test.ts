@@ -92,9 +92,9 @@ test('workers asked of a reactor without workers are a clear error', () => {
   assert.throws(() => reactor.workers, { code: 'ERR_PACKET_STATE', message: /made without workers/ });
 });
 
-netTest('a busy port rejects with the errno and leaves nothing open', async (defer) => {
+netTest('a busy port rejects with the errno and leaves nothing open', async (t) => {
   const reactor = new Reactor();
-  defer(() => reactor.stop());
+  t.cleanup(() => reactor.stop());
   const first = await reactor.startServer({ host: '127.0.0.1', port: 0 }, Connection);
   await assert.rejects(reactor.startServer({ host: '127.0.0.1', port: first.port }, Connection), (error: Error) => {
     assert.ok('code' in error && error.code === 'ERR_PACKET_LISTEN');
@@ -104,9 +104,9 @@ netTest('a busy port rejects with the errno and leaves nothing open', async (def
   assert.equal(reactor.stats().listeners, 1);
 });
 
-netTest('a name nobody knows ends in one unbind with a name-lookup error', async (defer) => {
+netTest('a name nobody knows ends in one unbind with a name-lookup error', async (t) => {
   const reactor = new Reactor();
-  defer(() => reactor.stop());
+  t.cleanup(() => reactor.stop());
   const reason = await new Promise<{ by: string; code: string | undefined }>((resolve) => {
     class Lost extends Connection {
       override unbind(ended: { by: string; error?: { code: string } }): void {
@@ -118,10 +118,10 @@ netTest('a name nobody knows ends in one unbind with a name-lookup error', async
   assert.deepEqual(reason, { by: 'error', code: 'ERR_PACKET_DNS' });
 });
 
-netTest('a framer that cannot be made ends the connection before postInit', async (defer) => {
+netTest('a framer that cannot be made ends the connection before postInit', async (t) => {
   const errors: string[] = [];
   const reactor = new Reactor({ onError: (_error, { where }) => void errors.push(where) });
-  defer(() => reactor.stop());
+  t.cleanup(() => reactor.stop());
   const heard = await new Promise<string[]>((resolve) => {
     const calls: string[] = [];
     class Unframed extends FramedConnection<string> {

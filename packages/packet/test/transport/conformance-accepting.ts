@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { netTest } from '../net-test.ts';
+import { netTest } from '@packet/testing';
 import { ANYWHERE, assertSameBytes, endpointOf, LISTEN, type MakeEngine, pattern, STOPPED, Stage } from './stage.ts';
 
 /** How connections are accepted, kept, passed on and refused. */

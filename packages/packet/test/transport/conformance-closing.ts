@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
+import { netTest } from '@packet/testing';
 import type { CloseReason } from '../../src/transport/index.ts';
-import { netTest } from '../net-test.ts';
 import { assertSameBytes, type MakeEngine, pattern, STOPPED, Stage } from './stage.ts';
 
 /** How a transport ends. */

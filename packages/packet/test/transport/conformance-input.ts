@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
-import { testSeed } from '@packet/testing';
+import { netTest, testSeed } from '@packet/testing';
 import fc from 'fast-check';
-import { netTest } from '../net-test.ts';
 import { assertSameBytes, type MakeEngine, pattern, STOPPED, Stage } from './stage.ts';
 
 /** How bytes arrive. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { PassThrough } from 'node:stream';
-import { netTest } from '../net-test.ts';
+import { netTest } from '@packet/testing';
 import { duplexPair, nextData } from './duplex-pair.ts';
 import { CONNECT, type MakeEngine, STOPPED, Stage } from './stage.ts';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type NetTest, netTest, turn } from '../net-test.ts';
+import { type NetTest, netTest, turn } from '@packet/testing';
 import { assertSameBytes, type MakeEngine, pattern, STOPPED, Stage } from './stage.ts';
 
 /** More than any engine and its kernel buffers for a peer that does not read. */

@@ -8,9 +8,9 @@ import { join } from 'node:path';
 import { Duplex } from 'node:stream';
 import { describe } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { type NetTest, netTest } from '@packet/testing';
 import { PacketError } from '../../src/errors.ts';
 import { createPortableEngine } from '../../src/transport/index.ts';
-import { type NetTest, netTest } from '../net-test.ts';
 import { transportConformance } from './conformance.ts';
 import { CONNECT, endpointOf, LISTEN, STOPPED, Stage } from './stage.ts';
 

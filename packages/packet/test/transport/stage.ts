@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { type NetTest, turn } from '@packet/testing';
 import type { PacketError } from '../../src/errors.ts';
 import type {
   Address,
@@ -12,7 +13,6 @@ import type {
   ListenSink,
   TransportListener,
 } from '../../src/transport/index.ts';
-import { type NetTest, turn } from '../net-test.ts';
 import { Probe, type Reactions, Scene } from './probe.ts';
 
 /** An engine for one test and how to end it. */
