@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Worker } from 'node:worker_threads';
 
 /** What a net test gets: a place to say how its things are closed. */
 export interface NetTest {
@@ -27,7 +28,14 @@ const CLOSING_TURNS = 20_000;
  */
 export function netTest(name: string, body: (t: NetTest) => void | Promise<void>, options: NetTestOptions = {}): void {
   test(name, { timeout: HANG_MS, skip: options.skip ?? false }, async () => {
-    const before = countOpen();
+    const threads = new Set<Worker>();
+    const before = countOpen(threads);
+    // Node lists no threads among what is open, but it tells of each one made.
+    const threadMade = (thread: Worker): void => {
+      threads.add(thread);
+      thread.once('exit', () => threads.delete(thread));
+    };
+    process.on('worker', threadMade);
     const cleanups: (() => unknown)[] = [];
     const failures: unknown[] = [];
     const attempt = async (step: () => unknown): Promise<void> => {
@@ -39,7 +47,8 @@ export function netTest(name: string, body: (t: NetTest) => void | Promise<void>
     };
     await attempt(() => body({ cleanup: (close) => void cleanups.push(close) }));
     for (const close of cleanups.reverse()) await attempt(close);
-    await attempt(async () => assert.deepEqual(await leftOpen(before), {}, 'the test left something open'));
+    await attempt(async () => assert.deepEqual(await leftOpen(before, threads), {}, 'the test left something open'));
+    process.off('worker', threadMade);
     if (failures.length > 0) throw failures[0];
   });
 }
@@ -49,10 +58,13 @@ export function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-async function leftOpen(before: ReadonlyMap<string, number>): Promise<Record<string, number>> {
+async function leftOpen(
+  before: ReadonlyMap<string, number>,
+  threads: ReadonlySet<Worker>,
+): Promise<Record<string, number>> {
   for (let turns = 0; ; turns += 1) {
     const left: Record<string, number> = {};
-    for (const [kind, count] of countOpen()) {
+    for (const [kind, count] of countOpen(threads)) {
       const more = count - (before.get(kind) ?? 0);
       if (more > 0) left[kind] = more;
     }
@@ -61,8 +73,9 @@ async function leftOpen(before: ReadonlyMap<string, number>): Promise<Record<str
   }
 }
 
-function countOpen(): ReadonlyMap<string, number> {
+function countOpen(threads: ReadonlySet<Worker>): ReadonlyMap<string, number> {
   const counts = new Map<string, number>();
+  if (threads.size > 0) counts.set('Worker', threads.size);
   for (const kind of process.getActiveResourcesInfo()) {
     if (kind !== 'Immediate') counts.set(kind, (counts.get(kind) ?? 0) + 1);
   }
