@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
@@ -70,3 +70,51 @@ netTest('the first signal drains, the second cuts what is left; both times every
   assert.equal(code, 0);
   client.destroy();
 });
+
+netTest(
+  'near the open-file limit new clients are closed at once and counted; those inside go on, and places free up again',
+  async (t) => {
+    const file = fileURLToPath(new URL('./fixtures/run-program.js', import.meta.url));
+    const child: Child = spawn('sh', ['-c', `ulimit -n 80; exec "${process.execPath}" "${file}" crowded`], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const exit = once(child, 'exit');
+    t.cleanup(async () => {
+      child.kill('SIGTERM');
+      await exit;
+    });
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    const line = async (): Promise<string> => String((await lines.next()).value);
+    const port = Number((await line()).split(' ')[1]);
+    const open: Socket[] = [];
+    t.cleanup(() => {
+      for (const socket of open) socket.destroy();
+    });
+    // 80 descriptors less the reserve of 64 leave room for 16.
+    for (let i = 0; i < 16; i++) open.push(await echoing(port));
+    const refused = connect(port, '127.0.0.1');
+    refused.on('error', () => undefined);
+    refused.resume();
+    await once(refused, 'close');
+    assert.equal(await line(), 'rejected fd-limit');
+    for (const socket of open) await echo(socket);
+    const left = open.pop();
+    left?.end();
+    if (left !== undefined) await once(left, 'close');
+    open.push(await echoing(port));
+  },
+  { skip: process.platform === 'win32' ? 'needs ulimit' : false },
+);
+
+async function echoing(port: number): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1');
+  await once(socket, 'connect');
+  await echo(socket);
+  return socket;
+}
+
+async function echo(socket: Socket): Promise<void> {
+  socket.write('x');
+  const [answer] = (await once(socket, 'data')) as [Buffer];
+  assert.equal(answer.toString(), 'x');
+}

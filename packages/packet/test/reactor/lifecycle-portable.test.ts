@@ -1,0 +1,4 @@
+import { createPortableEngine } from '../../src/transport/index.ts';
+import { lifecycleSuite } from './lifecycle.ts';
+
+lifecycleSuite('portable', () => ({ engine: createPortableEngine() }));
