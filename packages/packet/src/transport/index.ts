@@ -1,4 +1,6 @@
+export { ACCEPTOR_OPTIONS, type AcceptorRows } from './acceptor.ts';
 export { formatAddress, formatEndpoint, ipAddress, UNNAMED } from './address.ts';
 export type { DetachedSocket, SharedListener } from './detached.ts';
-export { createPortableEngine, PORTABLE_OPTIONS, type PortableRows } from './portable.ts';
+export { createMemoryEngine } from './memory.ts';
+export { createPortableEngine } from './portable.ts';
 export type * from './transport.ts';

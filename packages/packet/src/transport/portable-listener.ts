@@ -1,5 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net';
-import { errnoOf, PacketError, wrapError } from '../errors.ts';
+import { errnoOf, wrapError } from '../errors.ts';
+import { type Acceptable, Accepted, Acceptor } from './acceptor.ts';
 import {
   formatAddress,
   formatEndpoint,
@@ -13,7 +14,6 @@ import type { DetachedSocket, SharedListener } from './detached.ts';
 import { StreamTransport } from './stream-transport.ts';
 import type {
   Address,
-  Incoming,
   ListenEndpoint,
   ListenOptions,
   ListenSink,
@@ -125,36 +125,26 @@ function listening(server: Server, listen: () => void): Promise<void> {
 class PortableListener implements TransportListener {
   readonly addresses: readonly Address[];
   readonly #servers: readonly Server[];
-  readonly #sink: ListenSink;
-  readonly #name: string;
-  readonly #maxHeld: number;
-  #held: PortableIncoming[] = [];
-  #suspended = false;
-  #overflowed = false;
+  readonly #acceptor: Acceptor;
   #closing: Promise<void> | undefined;
 
   constructor(name: string, servers: readonly Server[], sink: ListenSink, maxHeld: number) {
-    this.#name = name;
     this.#servers = servers;
-    this.#sink = sink;
-    this.#maxHeld = maxHeld;
+    this.#acceptor = new Acceptor(name, sink, maxHeld);
     this.addresses = servers.map(serverAddressOf);
     for (const [index, server] of servers.entries()) {
       const bound = this.addresses[index] ?? UNNAMED;
-      server.on('connection', (socket) => this.#accepted(new PortableIncoming(socket, bound)));
+      server.on('connection', (socket) => this.#acceptor.accepted(new Accepted(new AcceptedSocket(socket, bound))));
       server.on('error', (error) => sink.trouble(wrapError('ERR_PACKET_ACCEPT', `accept on ${name}`, error)));
     }
   }
 
   suspend(): void {
-    this.#suspended = true;
+    this.#acceptor.suspend();
   }
 
   resume(): void {
-    if (!this.#suspended) return;
-    this.#suspended = false;
-    this.#overflowed = false;
-    if (this.#held.length > 0) process.nextTick(() => this.#release());
+    this.#acceptor.resume();
   }
 
   share(): readonly SharedListener[] {
@@ -166,31 +156,8 @@ class PortableListener implements TransportListener {
     return this.#closing;
   }
 
-  #accepted(incoming: PortableIncoming): void {
-    // While earlier ones wait for their turn, later ones queue behind them.
-    if (!this.#suspended && this.#held.length === 0) {
-      this.#sink.incoming(incoming);
-    } else if (this.#held.length < this.#maxHeld) {
-      this.#held.push(incoming);
-    } else {
-      incoming.refuse();
-      if (this.#overflowed) return;
-      this.#overflowed = true;
-      const message = `${this.#name}: suspended and ${this.#maxHeld} connections held; more are closed`;
-      this.#sink.trouble(new PacketError('ERR_PACKET_LIMIT', message, { details: { maxHeld: this.#maxHeld } }));
-    }
-  }
-
-  #release(): void {
-    while (!this.#suspended) {
-      const incoming = this.#held.shift();
-      if (incoming === undefined) return;
-      this.#sink.incoming(incoming);
-    }
-  }
-
   #close(): Promise<void> {
-    for (const incoming of this.#held.splice(0)) incoming.refuse();
+    this.#acceptor.close();
     // The callback of `close` waits for every connection; the descriptor itself is closed by the time the loop has
     // turned once.
     for (const server of this.#servers) server.close();
@@ -198,9 +165,10 @@ class PortableListener implements TransportListener {
   }
 }
 
-class PortableIncoming implements Incoming {
+/** A socket nobody has read; addresses are asked of the kernel when somebody wants them. */
+class AcceptedSocket implements Acceptable {
   readonly #bound: Address;
-  #socket: Socket | undefined;
+  readonly #socket: Socket;
   #local: Address | undefined;
   #remote: Address | undefined;
 
@@ -210,46 +178,26 @@ class PortableIncoming implements Incoming {
   }
 
   get local(): Address {
-    // A listener bound to one address knows the answer without asking the kernel.
-    if (this.#local === undefined) {
-      const known = this.#socket === undefined || !isWildcard(this.#bound);
-      this.#local = known || this.#socket === undefined ? this.#bound : localAddressOf(this.#socket);
-    }
+    // A listener bound to one address knows the answer without asking.
+    this.#local ??= isWildcard(this.#bound) ? localAddressOf(this.#socket) : this.#bound;
     return this.#local;
   }
 
   get remote(): Address {
-    this.#remote ??= this.#socket === undefined ? UNNAMED : remoteAddressOf(this.#socket);
+    this.#remote ??= remoteAddressOf(this.#socket);
     return this.#remote;
   }
 
   open(sink: TransportSink): Transport {
     const { local, remote } = this;
-    return new StreamTransport(this.#take('open'), sink, {
-      name: formatAddress(remote),
-      connecting: false,
-      local,
-      remote,
-    });
+    return new StreamTransport(this.#socket, sink, { name: formatAddress(remote), connecting: false, local, remote });
   }
 
   detach(): DetachedSocket {
-    return { kind: 'socket', socket: this.#take('detach') };
+    return { kind: 'socket', socket: this.#socket };
   }
 
   refuse(): void {
-    this.#take('refuse').destroy();
-  }
-
-  #take(method: string): Socket {
-    const { local, remote } = this;
-    const socket = this.#socket;
-    if (socket === undefined) {
-      throw new PacketError('ERR_PACKET_STATE', `${method}: this incoming connection was opened, detached or refused`, {
-        details: { local, remote },
-      });
-    }
-    this.#socket = undefined;
-    return socket;
+    this.#socket.destroy();
   }
 }
