@@ -70,6 +70,8 @@ export class ConnectionCore implements TransportSink, AskOrigin {
   #calls = 0;
   #pumping = false;
   #peerEnded = false;
+  /** The peer has ended and the handler has not heard it yet. */
+  #endDue = false;
   #finishWhenAnswered = false;
   #draining = false;
   #intent: CloseReason | undefined;
@@ -215,8 +217,9 @@ export class ConnectionCore implements TransportSink, AskOrigin {
     this.#peerEnded = true;
     this.#timer?.cancel();
     this.#timer = undefined;
-    if (this.#framer !== undefined && !this.#finishFraming()) return;
-    this.call('peerEnded', () => this.#handler.peerEnded());
+    this.#endDue = true;
+    if (this.#framer !== undefined) this.#finishFraming();
+    this.#deliverEnd();
   }
 
   closed(reason: CloseReason): void {
@@ -387,20 +390,31 @@ export class ConnectionCore implements TransportSink, AskOrigin {
     }
   }
 
-  /** Delivers the last message at the peer's end; false when the connection ended over it. */
-  #finishFraming(): boolean {
+  /** Delivers the last message, which the peer's end completed. */
+  #finishFraming(): void {
     const framer = this.#framer;
     const deliver = this.#deliver;
-    if (framer === undefined || deliver === undefined) return true;
+    if (framer === undefined || deliver === undefined) return;
     let message: unknown;
     try {
       message = framer.finish();
     } catch (error) {
       this.#refuse(error);
-      return false;
+      return;
     }
-    if (message !== INCOMPLETE) this.call('receiveMessage', () => deliver(message));
-    return this.#state === OPEN;
+    if (message === INCOMPLETE) return;
+    try {
+      this.#holdReading('receiveMessage', deliver(message));
+    } catch (error) {
+      this.#threw('receiveMessage', error);
+    }
+  }
+
+  /** The peer's end comes after everything it sent before has been dealt with. */
+  #deliverEnd(): void {
+    if (!this.#endDue || this.#state !== OPEN || this.#userPaused || this.#held > 0) return;
+    this.#endDue = false;
+    this.call('peerEnded', () => this.#handler.peerEnded());
   }
 
   /** The framer refused the input: the handler may still say so to the peer, then the connection ends. */
@@ -439,6 +453,7 @@ export class ConnectionCore implements TransportSink, AskOrigin {
     // Messages already cut wait in the framer; they come before anything the transport still holds.
     queueMicrotask(() => {
       this.#pump();
+      this.#deliverEnd();
       if (this.#state <= OPEN && !this.#userPaused && this.#held === 0) this.#transport?.resume();
     });
   }

@@ -65,7 +65,7 @@ export function lifecycleSuite(name: string, makeEngine: MakeEngine): void {
   lifecycle('output sent before the connection is open arrives first and in order', async (world) => {
     class Eager extends Recorder {
       override postInit(): void {
-        super.postInit();
+        void super.postInit();
         this.sendData('one ');
       }
       override connectionCompleted(): void {
@@ -83,7 +83,7 @@ export function lifecycleSuite(name: string, makeEngine: MakeEngine): void {
   lifecycle('nothing is delivered after closeConnection, even from the same chunk', async (world) => {
     class CloseAtTwo extends LineRecorder {
       override receiveMessage(line: string): void {
-        super.receiveMessage(line);
+        void super.receiveMessage(line);
         if (line === 'b') this.closeConnection();
       }
     }
@@ -96,7 +96,7 @@ export function lifecycleSuite(name: string, makeEngine: MakeEngine): void {
   lifecycle('closing inside receiveData unbinds exactly once', async (world) => {
     class Closer extends Recorder {
       override receiveData(data: Buffer): void {
-        super.receiveData(data);
+        void super.receiveData(data);
         this.closeConnection();
         this.closeConnection();
         this.closeConnectionAfterWriting();
@@ -112,7 +112,7 @@ export function lifecycleSuite(name: string, makeEngine: MakeEngine): void {
     const all: Recorder[] = [];
     class CloseOthers extends Recorder {
       override receiveData(data: Buffer): void {
-        super.receiveData(data);
+        void super.receiveData(data);
         for (const other of all) if (other !== this) other.closeConnection();
       }
     }
@@ -218,7 +218,7 @@ export function lifecycleSuite(name: string, makeEngine: MakeEngine): void {
   lifecycle('what unbind throws reaches the error hook and nothing else', async (world) => {
     class BadEnd extends Recorder {
       override unbind(reason: CloseReason): void {
-        super.unbind(reason);
+        void super.unbind(reason);
         throw new Error('late');
       }
     }
@@ -248,7 +248,7 @@ export function lifecycleSuite(name: string, makeEngine: MakeEngine): void {
     const gate = resolvers();
     class Slow extends LineRecorder {
       override async receiveMessage(line: string): Promise<void> {
-        super.receiveMessage(line);
+        void super.receiveMessage(line);
         if (line === 'a') await gate.promise;
       }
     }
@@ -261,10 +261,28 @@ export function lifecycleSuite(name: string, makeEngine: MakeEngine): void {
     assert.deepEqual(handler.journal.entries, ['line a', 'line b', 'line c', 'peerEnded', 'unbind']);
   });
 
+  lifecycle('a last line without its end is dealt with before the end of the peer is told', async (world) => {
+    const gate = resolvers();
+    class Slow extends LineRecorder {
+      override async receiveMessage(line: string): Promise<void> {
+        void super.receiveMessage(line);
+        await gate.promise;
+        this.sendMessage('answered');
+      }
+    }
+    const handler = await world.serveOne(Slow, 'unfinished', true);
+    await handler.journal.saw('line unfinished');
+    await world.settle();
+    assert.deepEqual(handler.journal.entries, ['line unfinished']);
+    gate.resolve();
+    await handler.journal.saw('unbind');
+    assert.deepEqual(handler.journal.entries, ['line unfinished', 'peerEnded', 'unbind']);
+  });
+
   lifecycle('pause stops delivery at that message and resume continues with the next', async (world) => {
     class Pausing extends LineRecorder {
       override receiveMessage(line: string): void {
-        super.receiveMessage(line);
+        void super.receiveMessage(line);
         if (line === 'b') this.pause();
       }
     }
@@ -288,7 +306,7 @@ export function lifecycleSuite(name: string, makeEngine: MakeEngine): void {
     }
     class SlowReader extends Recorder {
       override receiveData(data: Buffer): Promise<void> {
-        super.receiveData(data);
+        void super.receiveData(data);
         return new Promise((resolve) => setImmediate(resolve));
       }
     }
@@ -306,7 +324,7 @@ export function lifecycleSuite(name: string, makeEngine: MakeEngine): void {
     class Answerer extends Recorder {
       override peerEnded(): void {
         this.sendData(pattern(FIVE_MB));
-        super.peerEnded();
+        void super.peerEnded();
       }
     }
     const listener = await world.serve(Answerer);
@@ -359,7 +377,7 @@ export function lifecycleSuite(name: string, makeEngine: MakeEngine): void {
     async (world) => {
       class Polite extends LineRecorder {
         override messageRefused(error: PacketError): void {
-          super.messageRefused(error);
+          void super.messageRefused(error);
           this.sendMessage('too long');
         }
       }
@@ -435,7 +453,7 @@ export function lifecycleSuite(name: string, makeEngine: MakeEngine): void {
     const gate = resolvers();
     class Working extends Recorder {
       override async receiveData(data: Buffer): Promise<void> {
-        super.receiveData(data);
+        void super.receiveData(data);
         if (data.toString() === 'finish') {
           await gate.promise;
           this.sendData('done');

@@ -66,7 +66,7 @@ export class Recorder extends Connection {
   }
   override peerEnded(): void | Promise<void> {
     this.journal.note('peerEnded');
-    super.peerEnded();
+    void super.peerEnded();
   }
   override unbind(reason: CloseReason): void {
     this.journal.reason = reason;
@@ -99,7 +99,7 @@ export class LineRecorder extends FramedConnection<string> {
   }
   override peerEnded(): void {
     this.journal.note('peerEnded');
-    super.peerEnded();
+    void super.peerEnded();
   }
   override unbind(reason: CloseReason): void {
     this.journal.reason = reason;
