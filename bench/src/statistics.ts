@@ -40,7 +40,7 @@ export function medianInterval(values: readonly number[]): Interval {
   let tail = term;
   for (;;) {
     term *= (count - left) / (left + 1);
-    if (2 * (tail + term) > 0.05 || 2 * (left + 1) >= count) break;
+    if (2 * (tail + term) > 0.05) break;
     tail += term;
     left++;
   }

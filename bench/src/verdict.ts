@@ -21,7 +21,7 @@ export interface RatioEvidence {
  * was taken for the base.
  */
 export function noiseFactor(same: Interval): number {
-  return Math.max(same.high, 1 / same.low, 1);
+  return Math.max(same.high, 1 / same.low);
 }
 
 /**

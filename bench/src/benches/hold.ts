@@ -1,12 +1,26 @@
 import type { Bench, BenchContext, BenchOutcome } from '../bench.ts';
+import { frameMemory } from '../hold/frame-memory.ts';
 import type { HoldCheck } from '../hold/hold-check.ts';
+import { idleCalls } from '../hold/idle-calls.ts';
 import { idleTimeout } from '../hold/idle-timeout.ts';
+import { largeValues } from '../hold/large-values.ts';
+import { masterDeath } from '../hold/master-death.ts';
 import { echoGoals, workerGoals } from '../hold/rate-goals.ts';
+import { workerLoss } from '../hold/worker-loss.ts';
 import { hasProgram } from '../machine.ts';
 import { type Failure, failureOf, type GoalRow, type Missing } from '../report/report.ts';
 
 /** Every time, rate and memory limit that is stated anywhere; new ones are added here, one file each. */
-const CHECKS: readonly HoldCheck[] = [echoGoals, workerGoals, idleTimeout];
+const CHECKS: readonly HoldCheck[] = [
+  echoGoals,
+  workerGoals,
+  idleTimeout,
+  frameMemory,
+  largeValues,
+  workerLoss,
+  masterDeath,
+  idleCalls,
+];
 
 /** All limits that hold, with what was measured. */
 export const hold: Bench = {

@@ -1,4 +1,4 @@
-// Piscina with one thread that may have 64 tasks at once (its default of 1 answers an eighth of the calls).
+// Piscina with one thread that may have 64 tasks at once.
 import { Piscina } from 'piscina';
 import { programPath } from '../paths.ts';
 import { runCalls } from './call-loop.ts';

@@ -1,6 +1,5 @@
 'use strict';
-// What poolifier's process runs. CommonJS on purpose: an ES module listens too late for the first message of the cluster's
-// primary on Node 20, and the pool never gets ready.
+// What poolifier's process runs. CommonJS loads at once: it listens before the first message of the cluster's primary comes.
 const { ClusterWorker } = require('poolifier');
 
 new ClusterWorker((payload) => payload);

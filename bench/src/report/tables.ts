@@ -43,14 +43,14 @@ export function comparisonTable(comparison: Comparison): Table {
 export function overviewTable(bench: BenchResult, base: string): Table | undefined {
   const columns = bench.comparisons.filter((comparison) => comparison.bases.includes(base));
   if (columns.length < 2) return undefined;
-  const names = [...new Set(columns.flatMap((comparison) => comparison.rows.map((row) => row.name)))];
+  const rows = new Map(columns.flatMap((comparison) => comparison.rows.map((row) => [row.name, row] as const)));
   return {
     columns: [
       { head: `× ${base}`, align: 'left' },
       ...columns.map((comparison): Column => ({ head: comparison.title, align: 'right' })),
     ],
-    rows: names.map((name) => [
-      name,
+    rows: [...rows].map(([name, first]) => [
+      rowName(first),
       ...columns.map((comparison) => {
         const row = comparison.rows.find((candidate) => candidate.name === name);
         return row === undefined ? '–' : cell(row, base);
