@@ -6,7 +6,7 @@ import { benchRoot } from './paths.ts';
 import type { Fact } from './report/report.ts';
 
 /** npm packages that are measured beside ours. */
-export const PEER_PACKAGES: readonly string[] = ['piscina', 'poolifier'];
+const PEER_PACKAGES = ['piscina', 'poolifier'];
 
 /** A load average above this per core says that something else is running. */
 const IDLE_LOAD_PER_CORE = 0.25;

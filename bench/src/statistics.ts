@@ -48,16 +48,6 @@ export function medianInterval(values: readonly number[]): Interval {
 }
 
 /**
- * The value below which the share `share` (0 to 1) of the values lies, by the nearest rank.
- * @throws RangeError when there is none.
- */
-export function quantile(values: readonly number[], share: number): number {
-  const sorted = ascending(values);
-  const rank = Math.ceil(share * sorted.length);
-  return sorted[Math.min(Math.max(rank, 1), sorted.length) - 1] ?? Number.NaN;
-}
-
-/**
  * Median and spread of `values`.
  * @throws RangeError when there is none.
  */

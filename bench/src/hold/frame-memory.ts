@@ -77,7 +77,11 @@ async function measure(context: BenchContext, peer: Peer): Promise<readonly Goal
         limit,
       ),
       atMostRow(
-        { ...common, name: `over-long line ${peer.name}: bytes taken before the connection ends`, values: taken },
+        {
+          ...common,
+          name: `over-long line of ${bytesText(peer.maxFrameBytes)} ${peer.name}: bytes taken when it is refused`,
+          values: taken,
+        },
         limit,
       ),
     ];

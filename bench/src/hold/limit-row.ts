@@ -30,7 +30,7 @@ function limitRow(measured: LimitMeasurement, limit: string, worst: number, pass
   const { name, values, control, format, note } = measured;
   if (values.length === 0) return { name, limit, pass, note: 'nothing was measured' };
   const remarks = [
-    `median ${format(median(values))} of ${values.length}`,
+    ...(values.length === 1 ? [] : [`median ${format(median(values))} of ${values.length}`]),
     ...(control === undefined || control.length === 0
       ? []
       : [`the machine by itself: ${format(Math.max(...control))}`]),
@@ -40,9 +40,11 @@ function limitRow(measured: LimitMeasurement, limit: string, worst: number, pass
     name,
     limit,
     measured: format(worst),
-    spread: intervalText({ low: Math.min(...values), high: Math.max(...values) }, format),
+    ...(values.length === 1
+      ? {}
+      : { spread: intervalText({ low: Math.min(...values), high: Math.max(...values) }, format) }),
     pass,
-    note: remarks.join('; '),
+    ...(remarks.length === 0 ? {} : { note: remarks.join('; ') }),
     values,
   };
 }

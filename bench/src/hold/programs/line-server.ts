@@ -1,6 +1,6 @@
 // MAX_FRAME_BYTES, run with --expose-gc: a server of lines. For each line on stdin it collects garbage and prints the bytes of
-// JavaScript and buffer memory in use, those the framers hold, and those received; for each connection it refused, how many
-// bytes it had taken and why.
+// JavaScript and buffer memory in use, those the framers hold, and those received; for each connection that ended, how many
+// bytes it had taken when its line was refused.
 import { createInterface } from 'node:readline';
 import { type CloseReason, FramedConnection, Reactor } from '@packet/core';
 import { LineFramer } from '@packet/core/framing';
@@ -10,6 +10,8 @@ const maxFrameBytes = Number(process.argv[2]);
 const open = new Set<Lines>();
 
 class Lines extends FramedConnection<string> {
+  #takenBytes = Number.NaN;
+
   protected override createFramer(limits: { readonly maxFrameBytes: number }): LineFramer {
     return new LineFramer(limits);
   }
@@ -18,9 +20,14 @@ class Lines extends FramedConnection<string> {
     open.add(this);
   }
 
+  override messageRefused(): void {
+    this.#takenBytes = this.bytesIn;
+  }
+
   override unbind(reason: CloseReason): void {
     open.delete(this);
-    console.log(JSON.stringify({ takenBytes: this.bytesIn, code: reason.error?.code }));
+    // What comes after the refusal is read and thrown away until the peer has our last output.
+    console.log(JSON.stringify({ takenBytes: this.#takenBytes, code: reason.error?.code }));
   }
 }
 
