@@ -1,3 +1,7 @@
+export type { Clock, ClockTimer } from '../clock.ts';
+export { ManualClock, systemClock } from '../clock.ts';
+export type { Address, ClosedBy, CloseReason, Engine } from '../transport/index.ts';
+export { createMemoryEngine, createPortableEngine } from '../transport/index.ts';
 export { Connection } from './connection.ts';
 export type { ClientOptions, ConnectionOptions, ConnectTo, ListenAt, ServerOptions } from './connection-options.ts';
 export { clientRows, serverRows } from './connection-options.ts';
