@@ -6,8 +6,9 @@ import { netTest } from '@packet/testing';
 import { LengthPrefixFramer, LineFramer } from '../../src/framing/index.ts';
 import { FramedConnection, type FramerLimits, Reactor } from '../../src/reactor/index.ts';
 import { createPortableEngine } from '../../src/transport/index.ts';
-import { World } from './lifecycle.ts';
+
 import { Journal, Recorder } from './recorder.ts';
+import { World } from './world.ts';
 
 /** Lines until `binary`, then length-prefixed frames. */
 class Switching extends FramedConnection<string | Buffer, string | Uint8Array> {
