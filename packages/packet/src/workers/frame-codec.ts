@@ -1,17 +1,20 @@
 /*
- * The wire between a master and a worker process. Both run the same Node, so the codec is V8's own.
+ * The wire between a master and a worker process. Both run the same Node, so the codecs are V8's own.
  *
- *   record  u32 length of the rest | u8 kind | payload            all numbers little-endian
+ *   record  u32 length of the rest | u8 kind | payload               all numbers little-endian
  *
- *   BATCH   u16 frames | V8 value: [head, value, head, value, …]   small frames, one serializer call for all
+ *   BATCH   u16 frames | u32 JSON bytes | JSON | V8                  small frames: one serializer call each for all
  *   OPEN    u32 id | f64 head | u32 value bytes | u16 parts | u16 attachments | per piece: u8 kind | f64 length
- *   SLICE   u32 id | u8 form | bytes                               the next bytes of an opened frame
- *   END     u32 grace in ms                                        the sender closed the lane; nothing follows
+ *   SLICE   u32 id | u8 form | bytes                                 the next bytes of an opened frame
+ *   END     u32 grace in ms                                          the sender closed the lane; nothing follows
  *
- * head = stream * 16 + frame type. An opened frame is its value (V8: [value, patches], see patches.ts), then its large
- * parts, then its attachments; slices fill these pieces in this order and none crosses a piece. The kind of a piece is
- * the number in binary.ts, or TEXT with its length in UTF-16 units; slices of text say whether they are Latin-1 or
- * UTF-16, each for itself. Pieces of length 0 get no slice. Records of several opened frames may alternate.
+ * head = stream * 64 + frame type * 4 + value form. In a BATCH the JSON is [head, value, head, value, …]: the value is
+ * there when its form is JSON, which is faster and takes all that it can carry without loss; 0 stands for the value that
+ * is undefined, or that is the next in the V8 array. An opened frame is its value (JSON: the value; V8: [value,
+ * patches], see patches.ts), then its large parts, then its attachments; slices fill these pieces in this order and none
+ * crosses a piece. The kind of a piece is the number in binary.ts, or TEXT with its length in UTF-16 units; slices of
+ * text say whether they are Latin-1 or UTF-16, each for itself. Pieces of length 0 get no slice. Records of several
+ * opened frames may alternate.
  */
 import { Deserializer, Serializer } from 'node:v8';
 import { type Binary, binaryFits, binaryFrom, binaryKindOf, bytesOf, newMemory } from './binary.ts';
@@ -49,41 +52,50 @@ const FRAME_TYPES: readonly FrameType[] = [
   'DRAIN',
   'BYE',
 ];
-const TYPES_ROOM = 16;
+const STREAM_UNIT = 64;
+const TYPE_UNIT = 4;
 const TYPE_NUMBERS: ReadonlyMap<FrameType, number> = new Map(FRAME_TYPES.map((type, number) => [type, number]));
 
-/** Type and stream of a frame in one number. */
-export function headOf(type: FrameType, stream: number): number {
-  return stream * TYPES_ROOM + (TYPE_NUMBERS.get(type) ?? 0);
+/** How a frame holds its value. */
+export const VALUE = { json: 0, v8: 1, none: 2 } as const;
+
+/** Type, stream and value form of a frame in one number. */
+export function headOf(type: FrameType, stream: number, form: number): number {
+  return stream * STREAM_UNIT + (TYPE_NUMBERS.get(type) ?? 0) * TYPE_UNIT + form;
 }
 
 /** @throws RangeError for a number that is no head. */
 export function typeOfHead(head: unknown): FrameType {
-  if (!Number.isSafeInteger(head) || typeof head !== 'number' || head < 0) throw new RangeError('not a frame head');
-  const type = FRAME_TYPES[head % TYPES_ROOM];
-  if (type === undefined) throw new RangeError('unknown frame type');
+  if (typeof head !== 'number' || !Number.isSafeInteger(head) || head < 0) throw new RangeError('not a frame head');
+  const type = FRAME_TYPES[Math.floor((head % STREAM_UNIT) / TYPE_UNIT)];
+  if (type === undefined || head % TYPE_UNIT > VALUE.none) throw new RangeError('unknown frame type');
   return type;
 }
 
 /** The stream of a head that {@link typeOfHead} accepted. */
 export function streamOfHead(head: number): number {
-  return Math.floor(head / TYPES_ROOM);
+  return Math.floor(head / STREAM_UNIT);
+}
+
+/** The value form of a head that {@link typeOfHead} accepted. */
+export function formOfHead(head: number): number {
+  return head % TYPE_UNIT;
 }
 
 /**
- * Serializes with V8, after `reserved` bytes left for the caller to fill in.
+ * Serializes with V8. It keeps what it serialized from the garbage collector until the next full collection, and costs
+ * several µs a call.
  * @param value Made by a Snapshotter: it holds nothing V8 would refuse.
  */
-export function serialize(value: unknown, reserved: number): Buffer {
+export function serialize(value: unknown): Buffer {
   const serializer = new ValueSerializer();
-  if (reserved > 0) serializer.writeRawBytes(Buffer.allocUnsafe(reserved));
   serializer.writeHeader();
   serializer.writeValue(value);
   return serializer.releaseBuffer();
 }
 
 /**
- * Reads what {@link serialize} wrote after its reserved bytes. Nothing of the result refers to `bytes`.
+ * Reads what {@link serialize} wrote. Nothing of the result refers to `bytes`.
  * @throws Error for anything else.
  */
 export function deserialize(bytes: Uint8Array): unknown {

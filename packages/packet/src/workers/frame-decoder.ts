@@ -4,6 +4,7 @@ import { type Binary, binaryFits, binaryFrom, newMemory } from './binary.ts';
 import {
   deserialize,
   FORM,
+  formOfHead,
   OPEN_HEAD_BYTES,
   PIECE_BYTES,
   RECORD,
@@ -12,6 +13,7 @@ import {
   streamOfHead,
   TEXT,
   typeOfHead,
+  VALUE,
 } from './frame-codec.ts';
 import type { Frame } from './lane.ts';
 import { LANE_OPTIONS, type LaneLimits } from './lane-options.ts';
@@ -19,8 +21,10 @@ import { applyPatches } from './patches.ts';
 
 /** Longest SLICE record, whatever slice size the sender chose. */
 const MAX_SLICE_BYTES = SLICE_HEAD_BYTES + LANE_OPTIONS.sliceBytes.max;
-// A batch ends with the frame that makes it full, and two-byte strings take twice their estimate.
-const MAX_BATCH_BYTES = 2 * (LANE_OPTIONS.flushBytes.max + LANE_OPTIONS.sliceBytes.max + 1024);
+// A batch ends with the frame that makes it full, and what JSON escapes takes six times its estimate.
+const MAX_BATCH_BYTES = 8 * (LANE_OPTIONS.flushBytes.max + LANE_OPTIONS.sliceBytes.max + 1024);
+// Frames and JSON bytes come before.
+const BATCH_TEXT_AT = 6;
 // Partly received records up to this size are put together in one reused place.
 const SCRATCH_BYTES = 128 * 1024;
 
@@ -230,14 +234,22 @@ interface Slice {
 
 function readBatch(payload: Buffer): readonly Frame[] {
   const count = payload.readUInt16LE(0);
-  const list = deserialize(payload.subarray(2));
+  const v8At = BATCH_TEXT_AT + payload.readUInt32LE(2);
+  if (v8At > payload.byteLength) throw new RangeError('JSON length out of bounds');
+  const list: unknown = JSON.parse(payload.toString('utf8', BATCH_TEXT_AT, v8At));
   if (!Array.isArray(list) || list.length !== 2 * count) throw new RangeError('wrong number of frames');
+  const rest = v8At === payload.byteLength ? [] : deserialize(payload.subarray(v8At));
+  if (!Array.isArray(rest)) throw new RangeError('values without their list');
+  let taken = 0;
   const frames: Frame[] = [];
   for (let at = 0; at < list.length; at += 2) {
     const head: unknown = list[at];
     const type = typeOfHead(head);
-    frames.push({ type, stream: streamOfHead(Number(head)), value: list[at + 1] });
+    const form = formOfHead(Number(head));
+    const value = form === VALUE.json ? list[at + 1] : form === VALUE.v8 ? rest[taken++] : undefined;
+    frames.push({ type, stream: streamOfHead(Number(head)), value });
   }
+  if (taken !== rest.length) throw new RangeError('wrong number of values');
   return frames;
 }
 
@@ -312,16 +324,22 @@ class OpenFrame {
 
   /** @throws Error when its value cannot be read. */
   take(): Frame {
-    const [first] = this.#filled;
-    const pair = typeof first === 'object' ? deserialize(first) : undefined;
-    if (!Array.isArray(pair) || pair.length !== 2 || !Array.isArray(pair[1])) throw new RangeError('not a value');
     const pieces = this.#kinds.map((_, index) => this.#piece(index));
-    const value = applyPatches(pair[0], pair[1], pieces.slice(1, 1 + this.#parts));
+    const value = this.#value(pieces.slice(1, 1 + this.#parts));
     const type = typeOfHead(this.#head);
     const stream = streamOfHead(this.#head);
     const attachments = pieces.slice(1 + this.#parts);
     if (attachments.length === 0) return { type, stream, value };
     return { type, stream, value, attachments: attachments.map(asBytes) };
+  }
+
+  #value(parts: readonly unknown[]): unknown {
+    const [bytes] = this.#filled;
+    if (typeof bytes !== 'object') throw new RangeError('frame without a value');
+    if (formOfHead(this.#head) === VALUE.json) return JSON.parse(Buffer.from(bytes.buffer).toString());
+    const pair = deserialize(bytes);
+    if (!Array.isArray(pair) || pair.length !== 2 || !Array.isArray(pair[1])) throw new RangeError('not a value');
+    return applyPatches(pair[0], pair[1], parts);
   }
 
   #piece(index: number): Binary | string {

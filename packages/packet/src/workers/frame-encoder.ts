@@ -8,19 +8,61 @@ import {
   SLICE_HEAD_BYTES,
   serialize,
   TEXT,
+  VALUE,
 } from './frame-codec.ts';
 import type { Outgoing } from './outgoing.ts';
 
-const BATCH_HEAD_BYTES = RECORD_HEAD_BYTES + 2;
+const BATCH_HEAD_BYTES = RECORD_HEAD_BYTES + 6;
+// Room for what may wait for a slow reader; fresh memory costs more than what is written to it.
+const SLAB_BYTES = 256 * 1024;
+const NONE = Buffer.alloc(0);
+// Of one UTF-16 unit.
+const MAX_UTF8_BYTES = 3;
 
-/** One BATCH record of small frames. */
-export function encodeBatch(frames: readonly Outgoing[]): Uint8Array {
-  const list: unknown[] = [];
-  for (const { type, stream, snapshot } of frames) list.push(headOf(type, stream), snapshot.value);
-  const record = serialize(list, BATCH_HEAD_BYTES);
-  writeRecordHead(record, RECORD.batch);
-  record.writeUInt16LE(frames.length, RECORD_HEAD_BYTES);
-  return record;
+/** Encodes BATCH records into one slab, reused as soon as nothing of it is on its way. */
+export class BatchEncoder {
+  readonly #slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+  #used = 0;
+  #inUse = 0;
+
+  /** One record; tell {@link written} when it has left. */
+  encode(frames: readonly Outgoing[]): Uint8Array {
+    const list: unknown[] = [];
+    const rest: unknown[] = [];
+    for (const { type, stream, snapshot } of frames) {
+      if (snapshot.json) {
+        list.push(headOf(type, stream, VALUE.json), snapshot.value);
+      } else if (snapshot.value === undefined) {
+        list.push(headOf(type, stream, VALUE.none), 0);
+      } else {
+        list.push(headOf(type, stream, VALUE.v8), 0);
+        rest.push(snapshot.value);
+      }
+    }
+    const json = JSON.stringify(list);
+    const v8 = rest.length === 0 ? NONE : serialize(rest);
+    const record = this.#room(BATCH_HEAD_BYTES + MAX_UTF8_BYTES * json.length + v8.byteLength);
+    const jsonBytes = record.write(json, BATCH_HEAD_BYTES);
+    const bytes = BATCH_HEAD_BYTES + jsonBytes + v8.copy(record, BATCH_HEAD_BYTES + jsonBytes);
+    const whole = record.subarray(0, bytes);
+    writeRecordHead(whole, RECORD.batch);
+    whole.writeUInt16LE(frames.length, RECORD_HEAD_BYTES);
+    whole.writeUInt32LE(jsonBytes, RECORD_HEAD_BYTES + 2);
+    if (record.buffer === this.#slab.buffer) this.#used += bytes;
+    this.#inUse++;
+    return whole;
+  }
+
+  /** One record has left. */
+  written(): void {
+    this.#inUse--;
+    if (this.#inUse === 0) this.#used = 0;
+  }
+
+  #room(bytes: number): Buffer {
+    if (this.#used + bytes > SLAB_BYTES) return Buffer.allocUnsafeSlow(bytes);
+    return this.#slab.subarray(this.#used, this.#used + bytes);
+  }
 }
 
 /** The END record. */
@@ -48,9 +90,12 @@ export class FrameCutter {
   constructor(frame: Outgoing, id: number) {
     const { type, stream, snapshot, attachments = [] } = frame;
     const parts = snapshot.parts ?? [];
-    const value = serialize([snapshot.value, snapshot.patches], 0);
+    const json = snapshot.json ? Buffer.from(JSON.stringify(snapshot.value)) : undefined;
+    // JSON may be longer than the bound of the snapshot, which the other side holds it to.
+    const asJson = json !== undefined && json.byteLength <= snapshot.mostBytes;
+    const value = asJson ? json : serialize([snapshot.value, snapshot.patches]);
     this.#id = id;
-    this.#head = headOf(type, stream);
+    this.#head = headOf(type, stream, asJson ? VALUE.json : VALUE.v8);
     this.#parts = parts.length;
     this.#pieces = [
       { kind: 0, bytes: value, length: value.byteLength },

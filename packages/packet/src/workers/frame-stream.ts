@@ -3,7 +3,7 @@ import { errnoOf, type PacketError, wrapError } from '../errors.ts';
 import { Outbox, type SlicedFrame } from './batch.ts';
 import { tell } from './delivery.ts';
 import { FrameDecoder } from './frame-decoder.ts';
-import { encodeBatch, encodeEnd, FrameCutter } from './frame-encoder.ts';
+import { BatchEncoder, encodeEnd, FrameCutter } from './frame-encoder.ts';
 import type { Frame, LaneSink } from './lane.ts';
 import type { LaneLimits } from './lane-options.ts';
 import { type Outgoing, toOutgoing } from './outgoing.ts';
@@ -31,6 +31,7 @@ export class FrameStream {
   readonly #outbox: Outbox;
   readonly #snapshotter: Snapshotter;
   readonly #decoder: FrameDecoder;
+  readonly #encoder = new BatchEncoder();
   readonly #cutters = new Map<number, FrameCutter>();
   #output: 'open' | 'ending' | 'ended' = 'open';
   #input: 'open' | 'ended' = 'open';
@@ -172,7 +173,14 @@ export class FrameStream {
   #writeSmall(batch: readonly Outgoing[]): void {
     let charge = 0;
     for (const frame of batch) charge += frame.charge;
-    this.#write(encodeBatch(batch), charge, batch.length);
+    const bytes = this.#encoder.encode(batch);
+    const size = bytes.byteLength;
+    this.#bytesInSocket += size;
+    this.#turnLeft -= size;
+    this.#socket.write(bytes, () => {
+      this.#encoder.written();
+      this.#written(size, charge, batch.length);
+    });
   }
 
   #writeSlice(sliced: SlicedFrame): void {
@@ -189,20 +197,19 @@ export class FrameStream {
       this.#cutters.delete(id);
       this.#outbox.finished(sliced);
     }
+    const done = cutter.done ? 1 : 0;
+    this.#bytesInSocket += bytes;
+    this.#turnLeft -= bytes;
     if (body !== undefined) this.#socket.write(head);
-    this.#write(body ?? head, credit, cutter.done ? 1 : 0, bytes);
+    this.#socket.write(body ?? head, () => this.#written(bytes, credit, done));
   }
 
-  #write(bytes: Uint8Array, credit: number, frames: number, size: number = bytes.byteLength): void {
-    this.#bytesInSocket += size;
-    this.#turnLeft -= size;
-    this.#socket.write(bytes, () => {
-      this.#bytesInSocket -= size;
-      if (this.#output === 'ended') return;
-      const drained = this.#outbox.settle(credit, frames);
-      this.#pump();
-      if (drained) tell(() => this.#sink.drained());
-    });
+  #written(size: number, credit: number, frames: number): void {
+    this.#bytesInSocket -= size;
+    if (this.#output === 'ended') return;
+    const drained = this.#outbox.settle(credit, frames);
+    this.#pump();
+    if (drained) tell(() => this.#sink.drained());
   }
 
   #dropOutput(): void {

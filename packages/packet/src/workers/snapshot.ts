@@ -12,6 +12,8 @@ export type LargePart =
 /** One posted value, cut loose from the sender's objects. */
 export interface Snapshot {
   readonly value: unknown;
+  /** JSON carries it without any loss. */
+  readonly json: boolean;
   /** Size of the value without its large parts: strings counted one byte a unit. An upper bound if they are all Latin-1. */
   readonly bytes: number;
   /** Size of the large parts, strings at two bytes a unit. */
@@ -24,9 +26,10 @@ export interface Snapshot {
   readonly patches: readonly unknown[];
 }
 
-// Encoded sizes with their tags, rounded up: the codec relies on never being above them (two-byte strings apart).
+// V8's encoded sizes with their tags, rounded up: the codec relies on never being above them (two-byte strings apart).
 const NUMBER_BYTES = 9;
 const STRING_BYTES = 6;
+const INDEX_BYTES = 6;
 const OBJECT_BYTES = 16;
 
 // Up to here a shared or cyclic reference is found by looking through a list; a Map costs more to set up.
@@ -54,6 +57,7 @@ export class Snapshotter {
   #nodes = 0;
   #bytes = 0;
   #units = 0;
+  #json = true;
   #parts: LargePart[] | undefined;
   #patches: unknown[] = [];
   #sources: object[] = [];
@@ -77,7 +81,7 @@ export class Snapshotter {
       const partBytes = this.#parts === undefined ? 0 : sizeOf(this.#parts);
       const mostBytes = bytes + this.#units + partBytes;
       if (mostBytes > this.#limits.maxFrameBytes) throw new NotEncodable('longer than maxFrameBytes');
-      return { value: copy, bytes, partBytes, mostBytes, parts: this.#parts, patches: this.#patches };
+      return { value: copy, json: this.#json, bytes, partBytes, mostBytes, parts: this.#parts, patches: this.#patches };
     } catch (error) {
       throw toPacketError(error);
     } finally {
@@ -90,6 +94,7 @@ export class Snapshotter {
     this.#nodes = 0;
     this.#bytes = 0;
     this.#units = 0;
+    this.#json = true;
     if (this.#sources.length > 0) {
       this.#sources = [];
       this.#copies = [];
@@ -106,17 +111,29 @@ export class Snapshotter {
       case 'string':
         return this.#string(value, container, place, key);
       case 'object':
-        return value === null ? null : this.#object(value, depth, container, place, key);
+        if (value !== null) return this.#object(value, depth, container, place, key);
+        this.#bytes += NUMBER_BYTES;
+        return value;
+      case 'number':
+        this.#number(value);
+        return value;
       case 'bigint':
+        this.#json = false;
         this.#bytes += bigintBytes(value);
         return value;
       case 'function':
       case 'symbol':
         throw new NotEncodable(`a ${typeof value}`);
       default:
+        if (value === undefined) this.#json = false;
         this.#bytes += NUMBER_BYTES;
         return value;
     }
+  }
+
+  #number(value: number): void {
+    this.#bytes += NUMBER_BYTES;
+    if (value - value !== 0 || (value === 0 && 1 / value < 0)) this.#json = false;
   }
 
   #string(text: string, container: object | undefined, place: PatchPlace, key: unknown): string | object {
@@ -133,6 +150,7 @@ export class Snapshotter {
     if (depth > 0) {
       const known = this.#known(source);
       if (known !== undefined) {
+        this.#json = false;
         this.#bytes += STRING_BYTES;
         return known;
       }
@@ -161,7 +179,7 @@ export class Snapshotter {
           this.#bytes += STRING_BYTES + value.length;
           this.#units += value.length;
         } else if (typeof value === 'number') {
-          this.#bytes += NUMBER_BYTES;
+          this.#number(value);
         } else if (Object.hasOwn(copy, name)) {
           // Not own: somebody gave Object.prototype an enumerable property.
           const held = this.#copy(value, depth + 1, copy, 'property', name);
@@ -179,6 +197,8 @@ export class Snapshotter {
 
   #array(source: readonly unknown[], depth: number): object {
     this.#count(source.length);
+    // V8 numbers every element of an array that may have holes.
+    this.#bytes += INDEX_BYTES * source.length;
     const plain = Object.getPrototypeOf(source) === ARRAY_PROTOTYPE;
     let index = 0;
     try {
@@ -188,7 +208,7 @@ export class Snapshotter {
       for (; index < copy.length; index++) {
         const value = copy[index];
         if (typeof value === 'number') {
-          this.#bytes += NUMBER_BYTES;
+          this.#number(value);
           continue;
         }
         const held = this.#copy(value, depth + 1, copy, 'property', index);
@@ -208,6 +228,7 @@ export class Snapshotter {
     place: PatchPlace,
     key: unknown,
   ): object {
+    this.#json = false;
     if (ArrayBuffer.isView(source) || types.isArrayBuffer(source)) return this.#binary(source, container, place, key);
     if (types.isMap(source)) return this.#map(source, depth);
     if (types.isSet(source)) return this.#set(source, depth);
@@ -305,6 +326,7 @@ export class Snapshotter {
   }
 
   #addPart(part: LargePart): number {
+    this.#json = false;
     this.#parts ??= [];
     // Past the limit parts stay in the value: slower, and just as right.
     if (this.#parts.length >= this.#limits.maxAttachments) return -1;

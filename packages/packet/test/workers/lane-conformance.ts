@@ -45,7 +45,12 @@ export function laneConformance(name: string, open: (options: TestedOptions) => 
         assert.equal(lane.pendingBytes, 0);
       }
     });
-    after(() => assert.equal(opened.length, 0));
+    const openBefore = openResources();
+    after(async () => {
+      // Handles say they are closed a turn or two after their close() was called.
+      for (let turn = 0; turn < 20 && openResources() !== openBefore; turn++) await new Promise(setImmediate);
+      assert.equal(openResources(), openBefore, 'no process, pipe or timer is left');
+    });
 
     test('values keep their types on the way there and back', async () => {
       const tested = start();
@@ -276,17 +281,17 @@ export function laneConformance(name: string, open: (options: TestedOptions) => 
 
     test('a stream number that does not fit is refused', () => {
       const { lane } = start();
-      for (const bad of [-1, 1.5, Number.NaN, 2 ** 49]) {
+      for (const bad of [-1, 1.5, Number.NaN, 2 ** 47]) {
         assert.throws(() => lane.post({ type: 'CALL', stream: bad }), { code: 'ERR_PACKET_NOT_ENCODABLE' });
       }
     });
 
     test('the largest stream number arrives', async () => {
       const { lane, log } = start();
-      lane.post({ type: 'CALL', stream: 2 ** 49 - 1, value: 1 });
-      lane.post({ type: 'CALL', stream: 2 ** 49 - 2, value: Buffer.alloc(100_000) });
-      await log.frame('RESULT', 2 ** 49 - 1);
-      await log.frame('RESULT', 2 ** 49 - 2);
+      lane.post({ type: 'CALL', stream: 2 ** 47 - 1, value: 1 });
+      lane.post({ type: 'CALL', stream: 2 ** 47 - 2, value: Buffer.alloc(100_000) });
+      await log.frame('RESULT', 2 ** 47 - 1);
+      await log.frame('RESULT', 2 ** 47 - 2);
     });
 
     test('handles and moved memory are declared impossible and refused', () => {
@@ -371,7 +376,8 @@ export function laneConformance(name: string, open: (options: TestedOptions) => 
         `\ude00${'a'.repeat(4095)}😀\ud800${'€'.repeat(3000)}`,
         `${'a'.repeat(9000)}€${'a'.repeat(9000)}`,
       ];
-      for (const text of texts) assert.equal(await echo(tested, text), text);
+      // Not assert.equal: it would print them.
+      for (const text of texts) assert.ok((await echo(tested, text)) === text);
       assert.deepEqual(await echo(tested, { texts, map: new Map(texts.map((text) => [text, text])) }), {
         texts,
         map: new Map(texts.map((text) => [text, text])),
@@ -379,7 +385,7 @@ export function laneConformance(name: string, open: (options: TestedOptions) => 
       const boxed = Object('x'.repeat(3000)) as object;
       assert.deepEqual(await echo(tested, boxed), boxed);
       const error = new Error('m'.repeat(3000));
-      assert.equal(((await echo(tested, error)) as Error).message, error.message);
+      assert.ok(((await echo(tested, error)) as Error).message === error.message);
     });
 
     test('attachments of a frame arrive beside its value as the kind of bytes they were', async () => {
@@ -542,6 +548,14 @@ export function laneConformance(name: string, open: (options: TestedOptions) => 
       tested.lane.kill('SIGKILL');
     });
   });
+}
+
+function openResources(): string {
+  return process
+    .getActiveResourcesInfo()
+    .filter((name) => /Process|Pipe|Timeout/.test(name))
+    .sort()
+    .join();
 }
 
 function randomBytes(length: number): Buffer<ArrayBuffer> {
