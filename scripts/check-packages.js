@@ -13,6 +13,9 @@ import { dirname } from 'node:path/posix';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
+/** Longest one program may take, in milliseconds; npm fetches packages. */
+const PROGRAM_MS = 300_000;
+
 const { values } = parseArgs({ options: { 'add-to': { type: 'string' } } });
 const root = fileURLToPath(new URL('..', import.meta.url));
 const temporary = mkdtempSync(join(tmpdir(), 'packet-packages-'));
@@ -34,7 +37,8 @@ function check(name, body) {
 /** Runs a program and returns what it printed; fails with that when it fails. */
 function run(command, args, cwd = root) {
   const shell = process.platform === 'win32';
-  const { status, error, stdout, stderr } = spawnSync(command, args, { cwd, encoding: 'utf8', shell });
+  const options = { cwd, encoding: 'utf8', shell, timeout: PROGRAM_MS };
+  const { status, error, stdout, stderr } = spawnSync(command, args, options);
   if (status !== 0) throw new Error(`${command} ${args.join(' ')}\n${error?.message ?? `${stdout}${stderr}`}`);
   return stdout;
 }

@@ -29,7 +29,7 @@ const reactor = new Reactor();
 const server = await reactor.startServer({ host: '127.0.0.1', port: 0 }, Echo);
 const answer = await new Promise((done) => {
   const { host, port } = server.addresses[0];
-  reactor.connect({ host, port }, Client, { args: [done] });
+  reactor.connect({ host, port, args: [done] }, Client);
 });
 await reactor.stop();
 assert.equal(answer, 'hello');
