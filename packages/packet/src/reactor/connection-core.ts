@@ -490,7 +490,8 @@ export class ConnectionCore implements TransportSink, AskOrigin {
       { details: { limit: this.#options.maxOutboundBytes, seen: pending + length } },
     );
     publish('packet:connection.limit', () => ({ ...this.facts(), error }));
-    this.#full = true;
+    // Without anything waiting, `drained` would never come.
+    if (pending > 0) this.#full = true;
     if (this.#options.outboundPolicy === 'close') this.abort({ by: 'limit', clean: false, error });
     return true;
   }

@@ -360,7 +360,7 @@ export function lifecycleSuite(name: string, makeEngine: MakeEngine): void {
   lifecycle('with outboundPolicy drop, what would pass the cap is dropped and the connection lives', async (world) => {
     const { server, client } = await world.pair({ maxOutboundBytes: 100_000, outboundPolicy: 'drop' });
     assert.equal(server.sendData(pattern(100_001)), false);
-    server.sendData('after');
+    assert.equal(server.sendData('after'), true);
     await client.journal.when(() => client.journal.text === 'after');
   });
 
