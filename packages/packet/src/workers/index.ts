@@ -1,5 +1,12 @@
+export type { WorkerLoss } from './call-errors.ts';
 export { type ChildLaneOptions, openChildLane } from './child-lane.ts';
 export { createInlineLane, type InlineLane } from './inline-lane.ts';
 export type { Frame, FrameType, Lane, LaneCapabilities, LaneLoss, LaneSink, MasterLane } from './lane.ts';
 export { CHILD_LANE_OPTIONS, LANE_OPTIONS, type LaneLimits, PROCESS_LANE_OPTIONS } from './lane-options.ts';
+export type { PoolStats } from './pool.ts';
 export { openProcessLane, type ProcessLaneOptions, type ProcessLaneSink } from './process-lane.ts';
+export { createWorkerService, type WorkerServiceOptions, type Workers } from './service.ts';
+export { Worker, type WorkerAsk, type WorkerCall } from './worker.ts';
+export { type WorkerConfig, type WorkerLimits, workerRows } from './worker-options.ts';
+export { DefaultWorkerProxy, WorkerProxy, type WorkerProxyContext, type WorkerRequest } from './worker-proxy.ts';
+export type { CallOptions, ProxyControls, TypedProxy, WorkerProxies, WorkerRegistry } from './worker-registry.ts';

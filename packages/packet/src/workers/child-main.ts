@@ -1,0 +1,21 @@
+import { inspect } from 'node:util';
+import { openChildLane } from './child-lane.ts';
+import { WorkerRuntime } from './worker-runtime.ts';
+
+// The entry of a worker process. It is started by its master and by nobody else.
+
+const runtime = new WorkerRuntime({
+  exit: (code) => process.exit(code),
+  after: (ms, callback) => void setTimeout(callback, ms).unref(),
+});
+
+process.on('uncaughtException', (error: unknown) => {
+  process.stderr.write(`${inspect(error)}\n`);
+  runtime.die(error);
+});
+
+// A terminal or a service manager signals the whole group; the master decides when its workers end, and it ends them by
+// closing the lane. When the master dies of the signal, the lane ends too.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
+
+runtime.attach(openChildLane(runtime));

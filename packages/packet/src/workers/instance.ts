@@ -1,0 +1,309 @@
+import type { ClockTimer } from '../clock.ts';
+import { PacketError } from '../errors.ts';
+import type { WorkerFacts } from '../events.ts';
+import type { WorkerLoss } from './call-errors.ts';
+import { remoteError } from './call-errors.ts';
+import type { Call, CallTable } from './calls.ts';
+import { decodeError, wireErrorOf } from './error-codec.ts';
+import type { Frame, LaneLoss, MasterLane } from './lane.ts';
+import type { ProcessLaneSink } from './process-lane.ts';
+import type { BootOrder } from './protocol.ts';
+import type { WorkerLimits } from './worker-options.ts';
+import { WorkerOutput } from './worker-output.ts';
+
+/** Opens a place for one worker to run, whose lane reports to `sink`. */
+export type OpenPlace = (sink: ProcessLaneSink) => MasterLane;
+
+/** Who has the instance: its supervisor. */
+export interface InstanceOwner {
+  /** It has said HELLO and takes calls. */
+  ready(instance: Instance): void;
+  /** It may take calls again, or more of them. */
+  relieved(instance: Instance): void;
+  /** A value the worker sent by itself. */
+  unsolicited(instance: Instance, value: unknown): void;
+  /** The worker gave a call back before it began it. */
+  notStarted(call: Call): void;
+  /** It takes no calls any more and its end has begun. */
+  isolated(instance: Instance): void;
+  /** It is gone; `calls` are those it had not settled. Last, once. */
+  lost(instance: Instance, loss: WorkerLoss, calls: readonly Call[]): void;
+}
+
+/**
+ * One worker instance as its master sees it.
+ *
+ *   BOOTING ──HELLO──> READY ──drain, isolate──> ENDING ──lost──> GONE
+ *      └─────── boot deadline, boot error, lost ────────────────────┘
+ */
+const BOOTING = 0;
+const READY = 1;
+const ENDING = 2;
+const GONE = 3;
+
+/** One worker instance: the calls it has, its readiness, and its end. */
+export class Instance implements ProcessLaneSink {
+  readonly facts: WorkerFacts;
+  /** Clock time of its start. */
+  readonly startedAt: number;
+  /** Clock time of its readiness. */
+  readyAt: number = Number.NaN;
+  /** Calls it has settled in its life. */
+  settledCalls = 0;
+  /** It died, or was ended, for a call that would not end. */
+  blamedOnCall = false;
+  readonly #table: CallTable;
+  readonly #owner: InstanceOwner;
+  readonly #limits: WorkerLimits;
+  readonly #lane: MasterLane;
+  readonly #output = new WorkerOutput();
+  readonly #calls = new Map<number, Call>();
+  #state = BOOTING;
+  /** Above the lane's high-water mark. */
+  #full = false;
+  #draining = false;
+  #error: unknown;
+  #timer: ClockTimer | undefined;
+  readonly #gone: Promise<void>;
+  #resolveGone: () => void = () => undefined;
+
+  constructor(owner: InstanceOwner, table: CallTable, limits: WorkerLimits, open: OpenPlace, order: BootOrder) {
+    this.#owner = owner;
+    this.#table = table;
+    this.#limits = limits;
+    this.#gone = new Promise((resolve) => {
+      this.#resolveGone = resolve;
+    });
+    this.startedAt = table.clock.now();
+    const { worker, key, index } = order;
+    this.#lane = open(this);
+    this.facts = { worker, key, index, pid: this.#lane.pid };
+    this.#timer = table.clock.setTimer(limits.bootDeadlineMs, () => this.#bootTooLong());
+    this.#lane.post({ type: 'HELLO', stream: 0, value: order });
+  }
+
+  /** Calls it has been given and has not let go of. */
+  get load(): number {
+    return this.#calls.size;
+  }
+
+  /** Whether it can be given a call now. */
+  get free(): boolean {
+    return this.#state === READY && !this.#full && this.#calls.size < this.#limits.concurrency;
+  }
+
+  get isReady(): boolean {
+    return this.#state === READY;
+  }
+
+  /** Resolves when it is gone. */
+  get gone(): Promise<void> {
+    return this.#gone;
+  }
+
+  /**
+   * Gives it a call.
+   * @throws PacketError `ERR_PACKET_NOT_ENCODABLE`; the instance does not have the call then.
+   */
+  send(call: Call, now: number): void {
+    const leftMs = call.deadlineAt === Number.POSITIVE_INFINITY ? 0 : Math.max(1, Math.ceil(call.deadlineAt - now));
+    const below = this.#lane.post({
+      type: 'CALL',
+      stream: call.id,
+      value: [call.method, leftMs, ...call.args],
+    });
+    this.#calls.set(call.id, call);
+    call.instance = this;
+    call.sentAt = now;
+    if (!below) this.#full = true;
+  }
+
+  /** A call it has was settled from this side: the worker shall stop it. */
+  cancel(call: Call): void {
+    if (this.#state === GONE || !this.#calls.has(call.id)) return;
+    this.#lane.post({ type: 'CANCEL', stream: call.id }, true);
+    this.#table.awaitRelease(call, this.#limits.cancelGraceMs);
+  }
+
+  /**
+   * A cancelled call has gone on for the whole grace. A worker that answered the cancel is alive: it is replaced and may finish
+   * its other calls. One that did not answer is blocked, so its other calls are lost with it.
+   */
+  graceOver(call: Call): void {
+    if (this.#state === GONE) return;
+    this.blamedOnCall = true;
+    this.#error ??= new PacketError(
+      'ERR_PACKET_CANCELLED',
+      `it went on for ${this.#limits.cancelGraceMs} ms after a call was cancelled`,
+      { details: { method: call.method, responsive: call.cancelSeen } },
+    );
+    this.#isolate();
+    if (!call.cancelSeen) this.#kill();
+    else this.#endWhenAbandoned();
+  }
+
+  /**
+   * Ends it: the worker finishes its calls, runs `unbind` and exits; after `graceMs` it is killed. Resolves when it is gone.
+   * Calling it again shortens the grace.
+   */
+  end(graceMs: number): Promise<void> {
+    if (this.#state === GONE) return this.#gone;
+    this.#isolate();
+    this.#draining = true;
+    this.#timer?.cancel();
+    if (graceMs <= 0) {
+      this.#kill();
+    } else {
+      this.#timer = this.#table.clock.setTimer(graceMs, () => this.#kill());
+      this.#lane.post({ type: 'DRAIN', stream: 0, value: graceMs });
+    }
+    return this.#gone;
+  }
+
+  // ---- what the lane reports -----------------------------------------------------------------------------------------
+
+  frames(batch: readonly Frame[]): void {
+    for (const frame of batch) {
+      switch (frame.type) {
+        case 'RESULT':
+          this.#result(frame);
+          break;
+        case 'ERROR':
+          this.#failure(frame);
+          break;
+        case 'EVENT':
+          this.#event(frame);
+          break;
+        case 'CANCEL':
+          this.#cancelSeen(frame.stream);
+          break;
+        case 'HELLO':
+          this.#hello();
+          break;
+        case 'BYE':
+          this.#bye(frame);
+          break;
+        default:
+          // Streams, credit, status and handles are spoken only where both sides offered them in HELLO.
+          break;
+      }
+    }
+    if (this.#state === READY) this.#owner.relieved(this);
+    else if (this.#state === ENDING && this.blamedOnCall) this.#endWhenAbandoned();
+  }
+
+  drained(): void {
+    this.#full = false;
+    if (this.#state === READY) this.#owner.relieved(this);
+  }
+
+  output(stream: 'stdout' | 'stderr', chunk: Buffer): void {
+    this.#output.write(this.facts, stream, chunk);
+  }
+
+  lost(loss: LaneLoss): void {
+    this.#state = GONE;
+    this.#timer?.cancel();
+    const unsettled: Call[] = [];
+    for (const call of this.#calls.values()) {
+      if (call.settled) this.#table.released(call);
+      else unsettled.push(call);
+    }
+    this.#calls.clear();
+    if (unsettled.length > 0) this.blamedOnCall = true;
+    const { exitCode, signal } = loss;
+    const error = this.#error ?? loss.error;
+    this.#owner.lost(this, { exitCode, signal, error, stderr: this.#output.tail() }, unsettled);
+    this.#resolveGone();
+  }
+
+  // ---- inside --------------------------------------------------------------------------------------------------------
+
+  #result(frame: Frame): void {
+    const call = this.#takeOut(frame.stream);
+    if (call !== undefined) this.#table.result(call, frame.value);
+  }
+
+  #failure(frame: Frame): void {
+    const wire = wireErrorOf(frame.value);
+    if (frame.stream === 0) {
+      this.#error = decodeError(wire);
+      return;
+    }
+    const call = this.#takeOut(frame.stream);
+    if (call === undefined) return;
+    if (call.settled) this.#table.released(call);
+    else this.#table.fail(call, remoteError(call, wire));
+  }
+
+  #event(frame: Frame): void {
+    if (frame.stream === 0) {
+      this.#owner.unsolicited(this, frame.value);
+      return;
+    }
+    const call = this.#calls.get(frame.stream);
+    if (call !== undefined) this.#table.answer(call, frame.value);
+  }
+
+  #takeOut(stream: number): Call | undefined {
+    const call = this.#calls.get(stream);
+    if (call === undefined) return undefined;
+    this.#calls.delete(stream);
+    this.settledCalls++;
+    return call;
+  }
+
+  #cancelSeen(stream: number): void {
+    const call = this.#calls.get(stream);
+    if (call !== undefined) call.cancelSeen = true;
+  }
+
+  #hello(): void {
+    if (this.#state !== BOOTING) return;
+    this.#state = READY;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.readyAt = this.#table.clock.now();
+    this.#owner.ready(this);
+  }
+
+  /** The worker ends by itself, or gives one call back. */
+  #bye(frame: Frame): void {
+    if (frame.stream === 0) {
+      if (frame.value !== undefined) this.#error ??= decodeError(wireErrorOf(frame.value));
+      this.#isolate();
+      return;
+    }
+    const call = this.#calls.get(frame.stream);
+    if (call === undefined) return;
+    this.#calls.delete(frame.stream);
+    call.instance = undefined;
+    if (call.settled) this.#table.released(call);
+    else this.#owner.notStarted(call);
+  }
+
+  #bootTooLong(): void {
+    const { bootDeadlineMs } = this.#limits;
+    this.#error = new PacketError('ERR_PACKET_WORKER_BOOT', `it was not ready after ${bootDeadlineMs} ms`, {
+      details: { bootDeadlineMs },
+    });
+    this.#kill();
+  }
+
+  #isolate(): void {
+    if (this.#state >= ENDING) return;
+    this.#state = ENDING;
+    this.#owner.isolated(this);
+  }
+
+  #kill(): void {
+    this.#lane.kill('SIGKILL');
+  }
+
+  /** Isolated for one call: it lives on only for the calls somebody still waits for. */
+  #endWhenAbandoned(): void {
+    if (this.#state !== ENDING || this.#draining) return;
+    for (const call of this.#calls.values()) if (!call.settled) return;
+    void this.end(this.#limits.cancelGraceMs);
+  }
+}

@@ -1,0 +1,43 @@
+import type { Clock } from '../clock.ts';
+import { createInlineLane } from './inline-lane.ts';
+import type { OpenPlace } from './instance.ts';
+import { openProcessLane } from './process-lane.ts';
+import { WorkerRuntime } from './worker-runtime.ts';
+
+/** Workers in processes of their own. @param execArgv Node's options for them; default as {@link inheritedExecArgv} */
+export function processPlaces(execArgv: readonly string[] = inheritedExecArgv()): OpenPlace {
+  const entry = new URL('./child-main.js', import.meta.url);
+  return (sink) => openProcessLane({ entry, execArgv }, sink);
+}
+
+/** Workers inside this process: nothing they do can be undone here, but nothing need be started. */
+export function inlinePlaces(clock: Clock): OpenPlace {
+  return (sink) => {
+    const { master, openWorker } = createInlineLane(sink);
+    const runtime = new WorkerRuntime({
+      exit: () => undefined,
+      after: (ms, callback) => clock.setTimer(ms, callback, false),
+    });
+    runtime.attach(openWorker(runtime));
+    return master;
+  };
+}
+
+const WITH_VALUE: ReadonlySet<string> = new Set(['-e', '--eval', '-p', '--print', '-pe', '--input-type']);
+const NOT_INHERITED =
+  /^(?:--inspect|--debug|--test|--watch|--eval=|--print=|--input-type=|-i$|--interactive$|-c$|--check$)/;
+
+/**
+ * Node options of this process that its workers need too (loaders, source maps, conditions): all but those that concern
+ * debugging, testing, watching, and a program given on the command line.
+ */
+export function inheritedExecArgv(): readonly string[] {
+  const inherited: string[] = [];
+  const given = process.execArgv;
+  for (let index = 0; index < given.length; index++) {
+    const option = given[index] ?? '';
+    if (WITH_VALUE.has(option)) index++;
+    else if (!NOT_INHERITED.test(option)) inherited.push(option);
+  }
+  return inherited;
+}

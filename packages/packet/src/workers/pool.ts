@@ -1,0 +1,277 @@
+import type { Clock } from '../clock.ts';
+import { PacketError } from '../errors.ts';
+import { lostError, notEncodableError, overloadedError, type WorkerLoss } from './call-errors.ts';
+import { type Call, type CallHolder, type CallTable, LateReplies } from './calls.ts';
+import type { ValueHolder } from './held-values.ts';
+import type { Instance, OpenPlace } from './instance.ts';
+import { Mailbox } from './mailbox.ts';
+import { type BootOrder, CALL_HEAD } from './protocol.ts';
+import type { ProxySeat } from './proxy-seat.ts';
+import { Supervisor, type SupervisorClient } from './supervisor.ts';
+import type { WorkerLimits } from './worker-options.ts';
+import type { WorkerProxy } from './worker-proxy.ts';
+
+/** What a pool is made from. */
+export interface PoolPlan {
+  readonly worker: string;
+  readonly key: string | undefined;
+  readonly limits: WorkerLimits;
+  readonly order: (index: number) => BootOrder;
+  readonly open: OpenPlace;
+  readonly table: CallTable;
+  readonly seat: ProxySeat;
+  readonly holder: ValueHolder;
+  readonly onError: (error: unknown, where: string) => void;
+}
+
+/** Figures of one worker or keyed instance. */
+export interface PoolStats {
+  readonly worker: string;
+  readonly key: string | undefined;
+  readonly ready: number;
+  readonly booting: number;
+  /** Instances waiting for their restart. */
+  readonly waiting: number;
+  readonly parked: number;
+  /** Calls waiting for an instance. */
+  readonly queued: number;
+  /** Estimated, of the calls that wait. */
+  readonly queuedBytes: number;
+  /** Calls not settled, those that wait included. */
+  readonly unsettled: number;
+  /** Answers dropped because the connection that asked was gone. */
+  readonly lateOriginGone: number;
+  /** Answers dropped because the call had settled otherwise. */
+  readonly lateSettled: number;
+}
+
+/** Where calls can be made. */
+export interface CallTarget extends CallHolder {
+  /** Takes a call. It settles later, never before this returns. */
+  submit(call: Call): void;
+}
+
+/** The calls of one worker or keyed instance: who runs which, and which wait. */
+export class Pool implements CallTarget, SupervisorClient {
+  readonly worker: string;
+  readonly key: string | undefined;
+  readonly #plan: PoolPlan;
+  readonly #table: CallTable;
+  readonly #supervisor: Supervisor;
+  readonly #mailbox = new Mailbox();
+  readonly #late: LateReplies;
+  #instances: readonly Instance[] = [];
+  #unsettled = 0;
+  /** Set when no call is taken any more: why. */
+  #refusal: PacketError | undefined;
+  #stopBy = Number.POSITIVE_INFINITY;
+  #idle: (() => void) | undefined;
+
+  constructor(plan: PoolPlan) {
+    this.worker = plan.worker;
+    this.key = plan.key;
+    this.#plan = plan;
+    this.#table = plan.table;
+    this.#late = new LateReplies(plan.worker);
+    this.#supervisor = new Supervisor(plan, this);
+  }
+
+  get proxy(): WorkerProxy {
+    return this.#plan.seat.proxy;
+  }
+
+  /** No instance is up and none will be, until it is started again. */
+  get parkedError(): PacketError | undefined {
+    return this.#supervisor.parkedError;
+  }
+
+  /** Boots the instances, or revives parked ones. @throws PacketError `ERR_PACKET_WORKER_BOOT`. */
+  start(): Promise<void> {
+    return this.#supervisor.start();
+  }
+
+  stats(): PoolStats {
+    return {
+      worker: this.worker,
+      key: this.key,
+      ...this.#supervisor.counts(),
+      queued: this.#mailbox.size,
+      queuedBytes: this.#mailbox.bytes,
+      unsettled: this.#unsettled,
+      lateOriginGone: this.#late.originGone,
+      lateSettled: this.#late.settled,
+    };
+  }
+
+  submit(call: Call): void {
+    this.#table.begin(call);
+    const refusal = this.#refusal ?? this.parkedError;
+    if (refusal !== undefined) {
+      this.#table.refuse(call, refusal);
+    } else if (this.#plan.seat.seesRequests) {
+      this.#showToProxy(call);
+    } else {
+      this.#place(call);
+    }
+  }
+
+  /**
+   * Takes no calls any more, lets those it has finish for `graceMs`, and ends the instances. Resolves when all are gone.
+   * A later call may shorten the grace.
+   * @param why Told to callers from now on and to calls that still wait in the end.
+   */
+  async stop(graceMs: number, why?: PacketError): Promise<void> {
+    const { clock } = this.#table;
+    this.#stopBy = Math.min(this.#stopBy, clock.now() + graceMs);
+    const stopped = why ?? this.#stoppedError();
+    this.#refusal ??= stopped;
+    this.#idle?.();
+    if (this.#unsettled > 0 && graceMs > 0) await this.#whenIdle(clock, graceMs);
+    await this.#supervisor.stop(this.#stopBy - clock.now());
+    const loss = { exitCode: undefined, signal: undefined, error: stopped, stderr: '' };
+    this.#failQueued((call) => why ?? lostError(call, loss, undefined));
+  }
+
+  // ---- what calls report ---------------------------------------------------------------------------------------------
+
+  letGo(call: Call): void {
+    if (call.queued) this.#mailbox.remove(call);
+    else call.instance?.cancel(call);
+  }
+
+  begun(): void {
+    this.#unsettled++;
+  }
+
+  settled(): void {
+    if (--this.#unsettled === 0) this.#idle?.();
+  }
+
+  late(call: Call): void {
+    this.#late.count(call);
+  }
+
+  replied(call: Call, value: unknown): unknown {
+    const { seat } = this.#plan;
+    // What the proxy answered by itself does not pass it again.
+    if (!seat.seesReplies || call.instance === undefined) return value;
+    return seat.reply(value, call, this.#table);
+  }
+
+  // ---- what the supervisor reports -----------------------------------------------------------------------------------
+
+  up(instance: Instance): void {
+    this.#instances = [...this.#instances, instance];
+    this.#plan.seat.started(instance.facts);
+    this.relieved();
+  }
+
+  relieved(): void {
+    for (let call = this.#mailbox.first; call !== undefined; call = this.#mailbox.first) {
+      const instance = this.#pick();
+      if (instance === undefined) return;
+      this.#mailbox.remove(call);
+      this.#send(instance, call);
+    }
+  }
+
+  down(instance: Instance): void {
+    this.#instances = this.#instances.filter((up) => up !== instance);
+  }
+
+  unsolicited(instance: Instance, value: unknown): void {
+    this.#plan.seat.receive(value, instance.facts);
+  }
+
+  notStarted(call: Call): void {
+    this.#mailbox.pushFront(call, call.queuedBytes);
+    this.relieved();
+  }
+
+  lost(instance: Instance, loss: WorkerLoss, calls: readonly Call[]): void {
+    for (const call of calls) this.#table.fail(call, lostError(call, loss, instance.facts));
+    this.#plan.seat.exit(instance.facts, loss);
+  }
+
+  parked(error: PacketError): void {
+    this.#failQueued(() => error);
+  }
+
+  // ---- inside --------------------------------------------------------------------------------------------------------
+
+  #showToProxy(call: Call): void {
+    const { pool, concurrency, mailbox } = this.#plan.limits;
+    const most = mailbox + pool * concurrency;
+    if (this.#unsettled > most) {
+      this.#table.refuse(call, overloadedError(call, 'calls', this.#unsettled - 1, most));
+    } else {
+      this.#plan.seat.request(call, this.#table, (held) => this.#place(held));
+    }
+  }
+
+  /** Gives the call to an instance, or lets it wait its turn. */
+  #place(call: Call): void {
+    const instance = this.#mailbox.size === 0 ? this.#pick() : undefined;
+    if (instance === undefined) this.#enqueue(call);
+    else this.#send(instance, call);
+  }
+
+  /** The instance with the fewest calls of those that can take one more. */
+  #pick(): Instance | undefined {
+    let best: Instance | undefined;
+    for (const instance of this.#instances) {
+      if (instance.free && (best === undefined || instance.load < best.load)) best = instance;
+    }
+    return best;
+  }
+
+  #send(instance: Instance, call: Call): void {
+    try {
+      instance.send(call, this.#table.clock.now());
+    } catch (error) {
+      this.#table.refuse(call, notEncodableError(call, error, CALL_HEAD));
+    }
+  }
+
+  #enqueue(call: Call): void {
+    const { mailbox, mailboxBytes } = this.#plan.limits;
+    const { size, bytes } = this.#mailbox;
+    if (size >= mailbox) {
+      this.#table.refuse(call, overloadedError(call, 'calls', size, mailbox));
+      return;
+    }
+    if (bytes >= mailboxBytes) {
+      this.#table.refuse(call, overloadedError(call, 'bytes', bytes, mailboxBytes));
+      return;
+    }
+    try {
+      // It leaves later: what the caller changes until then must not change it.
+      const held = this.#plan.holder.hold(call.args);
+      if (Array.isArray(held.value)) call.args = held.value;
+      this.#mailbox.push(call, held.bytes);
+    } catch (error) {
+      this.#table.refuse(call, notEncodableError(call, error, 0));
+    }
+  }
+
+  #stoppedError(): PacketError {
+    return new PacketError('ERR_PACKET_STOPPED', `worker "${this.worker}" was stopped`, {
+      details: { worker: this.worker, ...(this.key === undefined ? {} : { key: this.key }) },
+    });
+  }
+
+  #whenIdle(clock: Clock, mostMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = clock.setTimer(mostMs, () => this.#idle?.());
+      this.#idle = () => {
+        this.#idle = undefined;
+        timer.cancel();
+        resolve();
+      };
+    });
+  }
+
+  #failQueued(error: (call: Call) => PacketError): void {
+    for (const call of this.#mailbox.empty()) this.#table.fail(call, error(call));
+  }
+}

@@ -1,0 +1,140 @@
+import { pathToFileURL } from 'node:url';
+import type { Clock, ClockTimer } from '../clock.ts';
+import type { PacketError } from '../errors.ts';
+import { decodeError, wireErrorOf } from './error-codec.ts';
+import type { Frame, LaneLoss, MasterLane } from './lane.ts';
+import { inheritedExecArgv } from './places.ts';
+import { openProcessLane, type ProcessLaneSink } from './process-lane.ts';
+import type { WorkerFile } from './worker-folder.ts';
+import { definitionError, serviceRows } from './worker-options.ts';
+
+/** What the probe found in one file. */
+export interface ProbeReport {
+  readonly exportName: string;
+  /** The class's `static workerName`. */
+  readonly workerName: string | undefined;
+  /** Its `static config`, unchecked. */
+  readonly config: unknown;
+  readonly methods: readonly string[];
+}
+
+/** What the probe is told: the only frame it gets, a HELLO. */
+export interface ProbeOrder {
+  readonly setup: string | undefined;
+  readonly urls: readonly string[];
+}
+
+/** What a probe needs beside the files. */
+export interface ProbeOptions {
+  readonly setup?: URL | undefined;
+  readonly clock: Clock;
+  readonly execArgv?: readonly string[] | undefined;
+}
+
+/**
+ * Imports the files in one child process that lives for nothing else, and returns what is in each, in their order.
+ * @throws PacketError `ERR_PACKET_WORKER_DEFINITION` naming the first file that cannot be used, and why.
+ */
+export async function probeFiles(files: readonly WorkerFile[], options: ProbeOptions): Promise<readonly ProbeReport[]> {
+  const probe = new Probe(files, options);
+  const lane = openProcessLane(
+    { entry: new URL('./probe-main.js', import.meta.url), execArgv: options.execArgv ?? inheritedExecArgv() },
+    probe,
+  );
+  return await probe.run(lane);
+}
+
+/**
+ * Speaks with the probe process: stream n is file n, counted from 1, and stream 0 is the setup module.
+ *
+ *   HELLO 0 ProbeOrder ──>      <── EVENT n (begins with it)      <── RESULT n ProbeReport | ERROR n WireError
+ */
+class Probe implements ProcessLaneSink {
+  readonly #files: readonly WorkerFile[];
+  readonly #options: ProbeOptions;
+  readonly #reports: ProbeReport[] = [];
+  #lane: MasterLane | undefined;
+  #timer: ClockTimer | undefined;
+  #begun = 0;
+  #failure: PacketError | undefined;
+  #stderr = '';
+  #resolve: () => void = () => undefined;
+
+  constructor(files: readonly WorkerFile[], options: ProbeOptions) {
+    this.#files = files;
+    this.#options = options;
+  }
+
+  async run(lane: MasterLane): Promise<readonly ProbeReport[]> {
+    this.#lane = lane;
+    const urls = this.#files.map((file) => pathToFileURL(file.path).href);
+    const order: ProbeOrder = { setup: this.#options.setup?.href, urls };
+    this.#arm();
+    await new Promise<void>((resolve) => {
+      this.#resolve = resolve;
+      lane.post({ type: 'HELLO', stream: 0, value: order });
+    });
+    if (this.#failure !== undefined) throw this.#failure;
+    return this.#reports;
+  }
+
+  frames(batch: readonly Frame[]): void {
+    for (const { type, stream, value } of batch) {
+      if (this.#failure !== undefined) return;
+      if (type === 'EVENT') {
+        this.#begun = stream;
+        this.#arm();
+      } else if (type === 'RESULT') {
+        this.#reports.push(value as ProbeReport);
+        if (this.#reports.length === this.#files.length) this.#end(undefined);
+      } else if (type === 'ERROR') {
+        this.#end(this.#errorOf(value));
+      }
+    }
+  }
+
+  drained(): void {}
+
+  output(stream: 'stdout' | 'stderr', chunk: Buffer): void {
+    // What a module prints while it is imported here it prints again in each worker; only the reason of a death counts.
+    const most = serviceRows.outputTailBytes.fallback;
+    if (stream === 'stderr') this.#stderr = (this.#stderr + chunk.toString('utf8')).slice(-most);
+  }
+
+  lost(loss: LaneLoss): void {
+    this.#timer?.cancel();
+    if (this.#failure === undefined && this.#reports.length < this.#files.length) {
+      const how = loss.signal ?? (loss.exitCode === undefined ? 'a broken channel' : `exit code ${loss.exitCode}`);
+      const told = this.#stderr === '' ? '' : `: ${this.#stderr.trim()}`;
+      this.#failure = definitionError(this.#current(), `importing it ended the process with ${how}${told}`, loss.error);
+    }
+    this.#resolve();
+  }
+
+  #arm(): void {
+    this.#timer?.cancel();
+    const most = serviceRows.probeDeadlineMs.fallback;
+    this.#timer = this.#options.clock.setTimer(most, () => {
+      this.#end(definitionError(this.#current(), `importing it took longer than ${most} ms`));
+    });
+  }
+
+  #end(failure: PacketError | undefined): void {
+    this.#failure ??= failure;
+    this.#timer?.cancel();
+    // Modules may have left timers or sockets behind; nothing of this process is needed any more.
+    this.#lane?.kill('SIGKILL');
+  }
+
+  #current(): string {
+    if (this.#begun === 0) return this.#options.setup?.href ?? 'the worker probe';
+    return this.#files[this.#begun - 1]?.path ?? 'a worker file';
+  }
+
+  #errorOf(value: unknown): PacketError {
+    const wire = wireErrorOf(value);
+    const cause = decodeError(wire);
+    if (wire.own === true) return definitionError(this.#current(), wire.message);
+    return definitionError(this.#current(), `importing it failed: ${wire.name}: ${wire.message}`, cause);
+  }
+}

@@ -1,0 +1,36 @@
+/**
+ * What the frames of a lane between a master and its worker hold.
+ *
+ *   master → worker                             worker → master
+ *   HELLO 0 BootOrder                           HELLO 0            ready, after workerInit
+ *   CALL n [method, leftMs, ...arguments]       EVENT n value      one answer before the last
+ *                                               RESULT n value | ERROR n WireError    settles call n
+ *   CANCEL n                                    CANCEL n           seen: the loop is not blocked
+ *                                               BYE n              not begun: give it to somebody else
+ *                                               EVENT 0 value      sent by itself, to the proxy
+ *   DRAIN 0 graceMs                             ERROR 0 WireError  could not boot
+ *                                               BYE 0 WireError?   ends now; what it died of
+ *
+ * `leftMs` is what is left of the deadline when the call is sent, 0 for none: clocks of two processes share no origin.
+ */
+
+/** What a worker needs to know to become one: the first frame it gets, and the only one before its HELLO. */
+export interface BootOrder {
+  readonly worker: string;
+  readonly key: string | undefined;
+  /** Place in the pool, from 0. */
+  readonly index: number;
+  /** The worker's module. */
+  readonly url: string;
+  readonly exportName: string;
+  /** Module to import first. */
+  readonly setup: string | undefined;
+  /** What `startWorker` was given, for `workerInit`. */
+  readonly options: unknown;
+}
+
+/** Value of a CALL frame. */
+export type CallValue = readonly [method: string, leftMs: number, ...args: unknown[]];
+
+/** Entries of a {@link CallValue} before the arguments. */
+export const CALL_HEAD = 2;

@@ -1,0 +1,126 @@
+import { PacketError } from '../errors.ts';
+import type { WorkerFacts } from '../events.ts';
+import { callName, type WorkerLoss } from './call-errors.ts';
+import type { Call, CallTable } from './calls.ts';
+import { DefaultWorkerProxy, WorkerProxy, type WorkerProxyClass, type WorkerRequest } from './worker-proxy.ts';
+
+/** Where a user's {@link WorkerProxy} sits: calls its hooks where it has some, and keeps what they throw from the rest. */
+export class ProxySeat {
+  readonly proxy: WorkerProxy;
+  /** Whether calls must be shown to the proxy at all. */
+  readonly seesRequests: boolean;
+  readonly seesReplies: boolean;
+  readonly #receives: boolean;
+  readonly #onError: (error: unknown, where: string) => void;
+  #reportedUnreceived = false;
+
+  constructor(
+    ProxyClass: WorkerProxyClass | undefined,
+    worker: string,
+    key: string | undefined,
+    onError: (error: unknown, where: string) => void,
+  ) {
+    this.proxy = new (ProxyClass ?? DefaultWorkerProxy)({ worker, key });
+    this.seesRequests = this.proxy.request !== WorkerProxy.prototype.request;
+    this.seesReplies = this.proxy.reply !== WorkerProxy.prototype.reply;
+    this.#receives = this.proxy.receiveData !== WorkerProxy.prototype.receiveData;
+    this.#onError = onError;
+  }
+
+  started(instance: WorkerFacts): void {
+    this.#guard('started', () => this.proxy.started(instance));
+  }
+
+  exit(instance: WorkerFacts, loss: WorkerLoss): void {
+    this.#guard('exit', () => this.proxy.exit(instance, loss));
+  }
+
+  receive(value: unknown, instance: WorkerFacts): void {
+    if (this.#receives) {
+      this.#guard('receiveData', () => this.proxy.receiveData(value, instance));
+      return;
+    }
+    if (this.#reportedUnreceived) return;
+    this.#reportedUnreceived = true;
+    const { worker } = this.proxy;
+    const message = `worker "${worker}" sends data by itself, and no ${worker}.proxy file receives it`;
+    this.#onError(new PacketError('ERR_PACKET_STATE', message, { details: { worker } }), `worker ${worker}`);
+  }
+
+  /** Shows a call to the proxy; `forward` lets it go on. */
+  request(call: Call, table: CallTable, forward: (call: Call) => void): void {
+    const request = new HeldRequest(call, table, forward);
+    call.request = request;
+    try {
+      this.proxy.request(request);
+    } catch (error) {
+      request.fail(error);
+    }
+  }
+
+  /** What the caller gets for the worker's answer. @throws what the hook throws. */
+  reply(value: unknown, call: Call, table: CallTable): unknown {
+    call.request ??= new HeldRequest(call, table, undefined);
+    return this.proxy.reply(value, call.request);
+  }
+
+  #guard(hook: string, callback: () => unknown): void {
+    try {
+      const result = callback();
+      if (result instanceof Promise) result.catch((error: unknown) => this.#onError(error, this.#where(hook)));
+    } catch (error) {
+      this.#onError(error, this.#where(hook));
+    }
+  }
+
+  #where(hook: string): string {
+    return `proxy of worker ${this.proxy.worker}, ${hook}`;
+  }
+}
+
+class HeldRequest implements WorkerRequest {
+  readonly #call: Call;
+  readonly #table: CallTable;
+  #forward: ((call: Call) => void) | undefined;
+  readonly method: string | undefined;
+  readonly args: readonly unknown[];
+
+  constructor(call: Call, table: CallTable, forward: ((call: Call) => void) | undefined) {
+    this.#call = call;
+    this.#table = table;
+    this.#forward = forward;
+    this.method = call.method === '' ? undefined : call.method;
+    this.args = call.args;
+  }
+
+  get settled(): boolean {
+    return this.#call.settled;
+  }
+
+  forward(): void {
+    const forward = this.#forward;
+    this.#forward = undefined;
+    if (!this.#call.settled) forward?.(this.#call);
+  }
+
+  answer(value: unknown): void {
+    if (this.#take()) queueMicrotask(() => this.#table.result(this.#call, value));
+  }
+
+  fail(error: unknown): void {
+    if (!this.#take()) return;
+    const told =
+      error instanceof PacketError
+        ? error
+        : new PacketError('ERR_PACKET_CALLBACK', `${callName(this.#call)}: its proxy failed the call`, {
+            cause: error,
+          });
+    this.#table.refuse(this.#call, told);
+  }
+
+  #take(): boolean {
+    const mine = this.#forward !== undefined && !this.#call.settled;
+    this.#forward = undefined;
+    return mine;
+  }
+}

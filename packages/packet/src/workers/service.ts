@@ -1,0 +1,290 @@
+import type { Clock } from '../clock.ts';
+import { PacketError } from '../errors.ts';
+import type { Ask, AskOptions, AskOrigin, WorkerService } from '../reactor/index.ts';
+import { cancelledError } from './call-errors.ts';
+import { AskCall, type Call, CallTable, PromiseCall, RECEIVE_DATA } from './calls.ts';
+import { ValueHolder } from './held-values.ts';
+import { loadDefinitions, type WorkerDefinition } from './loader.ts';
+import { type OriginCalls, Origins } from './origins.ts';
+import { inlinePlaces, processPlaces } from './places.ts';
+import { type CallTarget, Pool, type PoolStats } from './pool.ts';
+import { checkCallOptions, type FaceHost, ProxyFaces, unknownWorkerError } from './proxy-faces.ts';
+import { ProxySeat } from './proxy-seat.ts';
+import type { WorkerProxy } from './worker-proxy.ts';
+import type { CallOptions } from './worker-registry.ts';
+
+/** What {@link createWorkerService} is made from. */
+export interface WorkerServiceOptions {
+  /** Folder of worker files, read once. */
+  readonly folder: URL;
+  /** Module that each worker, and the probe that reads the folder, imports before anything else. */
+  readonly setup?: URL | undefined;
+  readonly clock: Clock;
+  /** Node's own options for worker processes. @defaultValue those of this process, without what concerns debugging and tests */
+  readonly execArgv?: readonly string[] | undefined;
+  /** Runs every worker so, whatever its config says: `inline` for tests. */
+  readonly transport?: 'process' | 'inline' | undefined;
+  /** Hears what no caller hears: deaths outside calls, parking, hooks that threw. */
+  readonly onError: (error: unknown, where: string) => void;
+}
+
+/** The workers of one reactor, with their figures. */
+export interface Workers extends WorkerService {
+  stats(): { readonly unsettled: number; readonly pools: readonly PoolStats[] };
+}
+
+const ABORTED = 'its signal was aborted';
+const GONE = 'the connection that asked is gone';
+
+/**
+ * Reads the folder and starts its workers, those without `autoLoad: false`. Resolves when they are ready.
+ * @throws PacketError `ERR_PACKET_WORKER_DEFINITION` naming the file and why, or `ERR_PACKET_WORKER_BOOT`; nothing is left running.
+ */
+export async function createWorkerService(options: WorkerServiceOptions): Promise<Workers> {
+  const definitions = await loadDefinitions(options);
+  const service = new Service(options, definitions);
+  try {
+    await service.startAll();
+  } catch (error) {
+    await service.close(0);
+    throw error;
+  }
+  return service;
+}
+
+class Service implements Workers, FaceHost {
+  readonly #options: WorkerServiceOptions;
+  readonly #definitions: ReadonlyMap<string, WorkerDefinition>;
+  readonly #origins = new Origins();
+  readonly #table: CallTable;
+  readonly #pools = new Map<string, Pool>();
+  readonly #holder = new ValueHolder();
+  readonly #faces: ProxyFaces;
+  readonly names: readonly string[];
+  #closed = false;
+
+  constructor(options: WorkerServiceOptions, definitions: readonly WorkerDefinition[]) {
+    this.#options = options;
+    this.#definitions = new Map(definitions.map((definition) => [definition.name, definition]));
+    this.names = [...this.#definitions.keys()].sort();
+    this.#table = new CallTable(options.clock, this.#origins, options.onError);
+    this.#faces = new ProxyFaces(this);
+  }
+
+  async startAll(): Promise<void> {
+    const own = [...this.#definitions.values()].filter((definition) => definition.limits.autoLoad);
+    await Promise.all(own.map((definition) => this.start(definition.name, {})));
+  }
+
+  // ---- calls ---------------------------------------------------------------------------------------------------------
+
+  ask(origin: AskOrigin, worker: string, data: unknown, options: AskOptions): Ask {
+    checkCallOptions(worker, options);
+    const calls = this.#origins.of(origin);
+    const target = this.#target(worker, options.key);
+    const call = new AskCall(
+      this.#table.nextId(),
+      target,
+      RECEIVE_DATA,
+      [data],
+      calls,
+      this.#options.clock.now(),
+      this.#deadlineMs(worker, options),
+    );
+    const ask: Ask = { id: call.id, worker, cancel: () => this.#cancel(call, 'its ask was cancelled') };
+    call.ask = ask;
+    this.#submit(target, call, undefined);
+    return ask;
+  }
+
+  call(
+    worker: string,
+    method: string,
+    args: readonly unknown[],
+    options: CallOptions,
+    origin: OriginCalls | undefined,
+  ): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const target = this.#target(worker, options.key);
+      const call = new PromiseCall(
+        this.#table.nextId(),
+        target,
+        method,
+        args,
+        origin,
+        this.#options.clock.now(),
+        this.#deadlineMs(worker, options),
+      );
+      call.resolve = resolve;
+      call.reject = reject;
+      const { signal } = options;
+      if (signal !== undefined) call.listen(signal, () => this.#cancel(call, ABORTED, signal.reason));
+      this.#submit(target, call, signal);
+    });
+  }
+
+  proxies(origin?: AskOrigin): object {
+    return this.#faces.for(origin === undefined ? undefined : this.#origins.of(origin));
+  }
+
+  originClosed(origin: AskOrigin): void {
+    for (const call of this.#origins.close(origin)) this.#cancel(call, GONE);
+  }
+
+  proxy(worker: string, key: string | undefined): WorkerProxy {
+    const pool = this.#pools.get(poolKey(worker, key));
+    if (pool === undefined) throw notRunningError(worker, key, this.names);
+    return pool.proxy;
+  }
+
+  methodsOf(worker: string): readonly string[] {
+    return this.#definitions.get(worker)?.methods ?? [];
+  }
+
+  stats(): { readonly unsettled: number; readonly pools: readonly PoolStats[] } {
+    return { unsettled: this.#table.unsettled, pools: [...this.#pools.values()].map((pool) => pool.stats()) };
+  }
+
+  // ---- start and stop ------------------------------------------------------------------------------------------------
+
+  async start(worker: string, start: { readonly key?: string; readonly options?: unknown }): Promise<void> {
+    const { key } = start;
+    const definition = this.#definition(worker);
+    if (this.#closed) throw closedError(worker);
+    const name = poolKey(worker, key);
+    const existing = this.#pools.get(name);
+    if (existing?.parkedError !== undefined) return existing.start();
+    if (existing !== undefined) throw existsError(worker, key);
+    const pool = this.#makePool(definition, key, this.#holder.hold(start.options).value);
+    this.#pools.set(name, pool);
+    try {
+      await pool.start();
+    } catch (error) {
+      await pool.stop(0, error instanceof PacketError ? error : undefined);
+      this.#pools.delete(name);
+      throw error;
+    }
+  }
+
+  async stop(worker: string, key?: string): Promise<void> {
+    const { limits } = this.#definition(worker);
+    const name = poolKey(worker, key);
+    const pool = this.#pools.get(name);
+    if (pool === undefined) return;
+    await pool.stop(limits.drainMs);
+    if (this.#pools.get(name) === pool) this.#pools.delete(name);
+  }
+
+  async close(graceMs: number): Promise<void> {
+    this.#closed = true;
+    await Promise.all([...this.#pools.values()].map((pool) => pool.stop(graceMs)));
+    this.#pools.clear();
+  }
+
+  // ---- inside --------------------------------------------------------------------------------------------------------
+
+  #makePool(definition: WorkerDefinition, key: string | undefined, options: unknown): Pool {
+    const { name: worker, limits, url, exportName, ProxyClass } = definition;
+    const { setup, onError } = this.#options;
+    const transport = this.#options.transport ?? limits.transport;
+    return new Pool({
+      worker,
+      key,
+      limits,
+      order: (index) => ({ worker, key, index, url, exportName, setup: setup?.href, options }),
+      open: transport === 'inline' ? inlinePlaces(this.#options.clock) : processPlaces(this.#options.execArgv),
+      table: this.#table,
+      seat: new ProxySeat(ProxyClass, worker, key, onError),
+      holder: this.#holder,
+      onError,
+    });
+  }
+
+  #definition(worker: string): WorkerDefinition {
+    const definition = this.#definitions.get(worker);
+    if (definition === undefined) throw unknownWorkerError(worker, this.names);
+    return definition;
+  }
+
+  #target(worker: string, key: string | undefined): CallTarget {
+    const pool = this.#pools.get(key === undefined ? worker : poolKey(worker, key));
+    if (pool !== undefined) return pool;
+    this.#definition(worker);
+    const error = this.#closed ? closedError(worker) : notRunningError(worker, key, this.names);
+    return new AbsentWorker(worker, key, error, this.#table);
+  }
+
+  /** Lets the call begin, unless its caller gave up before. */
+  #submit(target: CallTarget, call: Call, signal: AbortSignal | undefined): void {
+    if (signal?.aborted !== true && call.origin?.closed !== true) {
+      target.submit(call);
+      return;
+    }
+    const why = signal?.aborted === true ? ABORTED : GONE;
+    this.#table.begin(call);
+    this.#table.refuse(call, cancelledError(call, why, signal?.reason));
+  }
+
+  #deadlineMs(worker: string, options: AskOptions): number {
+    return options.deadlineMs ?? this.#definition(worker).limits.deadlineMs;
+  }
+
+  #cancel(call: Call, why: string, cause?: unknown): void {
+    if (!call.settled) this.#table.drop(call, cancelledError(call, why, cause));
+  }
+}
+
+/** Stands for a worker that is known and does not run: every call to it fails. */
+class AbsentWorker implements CallTarget {
+  readonly worker: string;
+  readonly key: string | undefined;
+  readonly #error: PacketError;
+  readonly #table: CallTable;
+
+  constructor(worker: string, key: string | undefined, error: PacketError, table: CallTable) {
+    this.worker = worker;
+    this.key = key;
+    this.#error = error;
+    this.#table = table;
+  }
+
+  submit(call: Call): void {
+    this.#table.begin(call);
+    this.#table.refuse(call, this.#error);
+  }
+
+  letGo(): void {}
+  late(): void {}
+  begun(): void {}
+  settled(): void {}
+
+  replied(_call: Call, value: unknown): unknown {
+    return value;
+  }
+}
+
+/** Worker names hold no NUL, as file names do not. */
+function poolKey(worker: string, key: string | undefined): string {
+  return key === undefined ? worker : `${worker}\0${key}`;
+}
+
+function nameOf(worker: string, key: string | undefined): string {
+  return key === undefined ? `worker "${worker}"` : `worker "${worker}" with key "${key}"`;
+}
+
+function notRunningError(worker: string, key: string | undefined, known: readonly string[]): PacketError {
+  return new PacketError('ERR_PACKET_WORKER_UNKNOWN', `${nameOf(worker, key)} does not run: startWorker starts it`, {
+    details: { worker, ...(key === undefined ? {} : { key }), known },
+  });
+}
+
+function existsError(worker: string, key: string | undefined): PacketError {
+  const message = `${nameOf(worker, key)} runs already, or is still being stopped`;
+  return new PacketError('ERR_PACKET_WORKER_EXISTS', message, {
+    details: { worker, ...(key === undefined ? {} : { key }) },
+  });
+}
+
+function closedError(worker: string): PacketError {
+  return new PacketError('ERR_PACKET_STOPPED', `worker "${worker}": the workers are stopped`, { details: { worker } });
+}

@@ -1,0 +1,277 @@
+import type { Clock, ClockTimer } from '../clock.ts';
+import { PacketError } from '../errors.ts';
+import { publish, type WorkerFacts } from '../events.ts';
+import { endOf, type WorkerLoss } from './call-errors.ts';
+import type { Call, CallTable } from './calls.ts';
+import { Instance, type InstanceOwner, type OpenPlace } from './instance.ts';
+import type { BootOrder } from './protocol.ts';
+import { serviceRows, type WorkerLimits } from './worker-options.ts';
+
+/** What a supervisor keeps alive. */
+export interface SupervisorPlan {
+  /** The order of the instance at `index`. */
+  readonly order: (index: number) => BootOrder;
+  readonly limits: WorkerLimits;
+  readonly open: OpenPlace;
+  readonly table: CallTable;
+  readonly onError: (error: unknown, where: string) => void;
+}
+
+/** Who uses the instances: the pool. */
+export interface SupervisorClient {
+  up(instance: Instance): void;
+  relieved(): void;
+  /** It takes no calls any more, or never took one. May come twice. */
+  down(instance: Instance): void;
+  unsolicited(instance: Instance, value: unknown): void;
+  notStarted(call: Call): void;
+  lost(instance: Instance, loss: WorkerLoss, calls: readonly Call[]): void;
+  /** No instance is up and none will be. */
+  parked(error: PacketError): void;
+}
+
+/**
+ * One place of a pool.
+ *
+ *   IDLE ──> RUNNING (booting or ready) ──lost──> WAITING (back-off) ──> RUNNING
+ *                                          └────> PARKED ──start──> RUNNING
+ */
+interface Slot {
+  readonly index: number;
+  instance: Instance | undefined;
+  timer: ClockTimer | undefined;
+  /** Restarts in a row that did no good. */
+  restarts: number;
+  readonly failures: string[];
+  parked: PacketError | undefined;
+}
+
+/** A start somebody waits for. */
+interface FirstBoot {
+  readonly slots: Set<Slot>;
+  resolve(): void;
+  reject(error: PacketError): void;
+}
+
+/** Keeps a pool's instances alive: boots them, replaces them with back-off, and parks what only crashes. */
+export class Supervisor implements InstanceOwner {
+  readonly #plan: SupervisorPlan;
+  readonly #client: SupervisorClient;
+  readonly #clock: Clock;
+  readonly #slots: Slot[] = [];
+  /** Isolated instances on their way out; their places have been given away. */
+  readonly #leaving = new Set<Instance>();
+  #firstBoot: FirstBoot | undefined;
+  #stopping = false;
+
+  constructor(plan: SupervisorPlan, client: SupervisorClient) {
+    this.#plan = plan;
+    this.#client = client;
+    this.#clock = plan.table.clock;
+    for (let index = 0; index < plan.limits.pool; index++) {
+      this.#slots.push({ index, instance: undefined, timer: undefined, restarts: 0, failures: [], parked: undefined });
+    }
+  }
+
+  /** Set when every place is parked. */
+  get parkedError(): PacketError | undefined {
+    let error: PacketError | undefined;
+    for (const slot of this.#slots) {
+      if (slot.parked === undefined) return undefined;
+      error = slot.parked;
+    }
+    return error;
+  }
+
+  /** How many are up, booting, waiting for their restart, parked. */
+  counts(): { readonly ready: number; readonly booting: number; readonly waiting: number; readonly parked: number } {
+    const counts = { ready: 0, booting: 0, waiting: 0, parked: 0 };
+    for (const { instance, parked } of this.#slots) {
+      if (parked !== undefined) counts.parked++;
+      else if (instance === undefined) counts.waiting++;
+      else if (instance.isReady) counts.ready++;
+      else counts.booting++;
+    }
+    return counts;
+  }
+
+  /**
+   * Boots all that do not run: at the first start, and again what is parked. Resolves when they are ready.
+   * @throws PacketError `ERR_PACKET_WORKER_BOOT` when one of them fails; the others are left as they are.
+   */
+  start(): Promise<void> {
+    const idle = this.#slots.filter((slot) => slot.instance === undefined && slot.timer === undefined);
+    return new Promise((resolve, reject) => {
+      if (idle.length === 0) resolve();
+      else this.#firstBoot = { slots: new Set(idle), resolve, reject };
+      for (const slot of idle) {
+        slot.parked = undefined;
+        slot.restarts = 0;
+        this.#boot(slot);
+      }
+    });
+  }
+
+  /** Ends all; nothing is restarted any more. Resolves when every one is gone. A later call may shorten the grace. */
+  async stop(graceMs: number): Promise<void> {
+    this.#stopping = true;
+    this.#firstBoot?.reject(new PacketError('ERR_PACKET_STOPPED', 'the worker was stopped before it was ready'));
+    this.#firstBoot = undefined;
+    const going: Promise<void>[] = [];
+    for (const slot of this.#slots) {
+      slot.timer?.cancel();
+      slot.timer = undefined;
+      if (slot.instance !== undefined) going.push(slot.instance.end(graceMs));
+    }
+    for (const instance of this.#leaving) going.push(instance.end(graceMs));
+    await Promise.all(going);
+  }
+
+  // ---- what instances report -----------------------------------------------------------------------------------------
+
+  ready(instance: Instance): void {
+    const bootMs = instance.readyAt - instance.startedAt;
+    publish('packet:worker.started', () => ({ ...instance.facts, bootMs }));
+    this.#client.up(instance);
+    const first = this.#firstBoot;
+    const slot = this.#slotOf(instance);
+    if (first === undefined || slot === undefined || !first.slots.delete(slot) || first.slots.size > 0) return;
+    this.#firstBoot = undefined;
+    first.resolve();
+  }
+
+  relieved(): void {
+    this.#client.relieved();
+  }
+
+  unsolicited(instance: Instance, value: unknown): void {
+    this.#client.unsolicited(instance, value);
+  }
+
+  notStarted(call: Call): void {
+    this.#client.notStarted(call);
+  }
+
+  isolated(instance: Instance): void {
+    this.#client.down(instance);
+    const slot = this.#slotOf(instance);
+    // One that the master isolates has done nothing wrong but hold a call: its replacement need not wait for its end.
+    if (slot === undefined || this.#stopping || !instance.blamedOnCall) return;
+    this.#leaving.add(instance);
+    slot.instance = undefined;
+    this.#boot(slot);
+  }
+
+  lost(instance: Instance, loss: WorkerLoss, calls: readonly Call[]): void {
+    this.#client.down(instance);
+    const slot = this.#slotOf(instance);
+    this.#leaving.delete(instance);
+    let restartInMs: number | undefined;
+    if (slot !== undefined) {
+      slot.instance = undefined;
+      if (!this.#stopping) restartInMs = this.#afterLoss(slot, instance, loss);
+      // Where calls were lost, their callers hear of it; a parked or never started one is reported as such.
+      if (restartInMs !== undefined && calls.length === 0) this.#report(exitError(instance.facts, loss));
+    }
+    const { exitCode, signal } = loss;
+    publish('packet:worker.exited', () => ({ ...instance.facts, exitCode, signal, lost: calls.length, restartInMs }));
+    this.#client.lost(instance, loss, calls);
+    const parked = this.parkedError;
+    if (slot?.parked !== undefined && parked !== undefined) this.#client.parked(parked);
+  }
+
+  // ---- inside --------------------------------------------------------------------------------------------------------
+
+  #boot(slot: Slot): void {
+    slot.timer = undefined;
+    const { table, limits, open, order } = this.#plan;
+    slot.instance = new Instance(this, table, limits, open, order(slot.index));
+  }
+
+  /** Decides what follows a death. Returns the pause before the restart, `undefined` when there is none. */
+  #afterLoss(slot: Slot, instance: Instance, loss: WorkerLoss): number | undefined {
+    const first = this.#firstBoot;
+    const wasReady = !Number.isNaN(instance.readyAt);
+    if (first?.slots.has(slot) === true && !wasReady) {
+      this.#firstBoot = undefined;
+      slot.parked = bootError(instance.facts, loss);
+      first.reject(slot.parked);
+      return undefined;
+    }
+    const { limits } = this.#plan;
+    const livedMs = this.#clock.now() - instance.readyAt;
+    if (wasReady && (instance.settledCalls > 0 || livedMs >= limits.healthyMs)) {
+      slot.restarts = 0;
+      slot.failures.length = 0;
+    }
+    slot.failures.push(endOf(loss));
+    if (slot.failures.length > serviceRows.failuresKept.fallback) slot.failures.shift();
+    slot.restarts++;
+    // A call that kills its worker must not be able to have the worker parked: then one caller could stop all others.
+    if (slot.restarts > limits.maxRestarts && !(wasReady && instance.blamedOnCall)) {
+      this.#park(slot, instance.facts, loss);
+      return undefined;
+    }
+    const pauseMs = this.#pauseMs(slot.restarts);
+    if (pauseMs === 0) this.#boot(slot);
+    else slot.timer = this.#clock.setTimer(pauseMs, () => this.#boot(slot));
+    return pauseMs;
+  }
+
+  #pauseMs(restarts: number): number {
+    if (restarts <= 1) return 0;
+    const { restartBaseMs, restartMaxMs } = this.#plan.limits;
+    // Instances that died together must not come back together.
+    const jitter = 0.5 + Math.random() / 2;
+    return Math.min(restartMaxMs, restartBaseMs * 2 ** Math.min(restarts - 2, 52)) * jitter;
+  }
+
+  #park(slot: Slot, facts: WorkerFacts, loss: WorkerLoss): void {
+    const failures = [...slot.failures];
+    const error = new PacketError(
+      'ERR_PACKET_WORKER_PARKED',
+      `${nameOf(facts)} is parked after ${slot.restarts} deaths in a row; the last: ${failures.join('; ')}`,
+      {
+        ...(loss.error === undefined ? {} : { cause: loss.error }),
+        details: { ...facts, deaths: slot.restarts, failures, stderr: loss.stderr },
+      },
+    );
+    slot.parked = error;
+    publish('packet:worker.parked', () => ({ ...facts, error }));
+    this.#report(error);
+  }
+
+  #report(error: PacketError): void {
+    this.#plan.onError(error, `worker ${String(error.details.worker)}`);
+  }
+
+  #slotOf(instance: Instance): Slot | undefined {
+    return this.#slots.find((slot) => slot.instance === instance);
+  }
+}
+
+/** How an instance is named in messages. */
+function nameOf({ worker, key, index }: WorkerFacts): string {
+  return `worker "${worker}"${key === undefined ? '' : ` key "${key}"`} (instance ${index})`;
+}
+
+function exitError(facts: WorkerFacts, loss: WorkerLoss): PacketError {
+  return lossError('ERR_PACKET_WORKER_LOST', `${nameOf(facts)} ended: ${endOf(loss)}`, facts, loss);
+}
+
+function bootError(facts: WorkerFacts, loss: WorkerLoss): PacketError {
+  return lossError('ERR_PACKET_WORKER_BOOT', `${nameOf(facts)} did not start: ${endOf(loss)}`, facts, loss);
+}
+
+function lossError(
+  code: 'ERR_PACKET_WORKER_LOST' | 'ERR_PACKET_WORKER_BOOT',
+  message: string,
+  facts: WorkerFacts,
+  loss: WorkerLoss,
+): PacketError {
+  const { exitCode, signal, stderr, error } = loss;
+  return new PacketError(code, message, {
+    ...(error === undefined ? {} : { cause: error }),
+    details: { ...facts, exitCode, signal, stderr },
+  });
+}

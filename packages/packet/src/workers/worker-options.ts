@@ -1,0 +1,88 @@
+import { PacketError } from '../errors.ts';
+import { type Given, type Resolved, resolveOptions } from '../options.ts';
+
+/** Options of one worker class: its `static config`. The rows are the only home of defaults and bounds. */
+export const workerRows = {
+  /** Instances that share the worker's calls. */
+  pool: { kind: 'number', fallback: 1, min: 1, max: 256, unit: 'workers' },
+  /** Where instances run: a process each, or inside the master (for tests: nothing isolates them there). */
+  transport: { kind: 'choice', fallback: 'process', choices: ['process', 'inline'] },
+  /** Whether it starts with the application. */
+  autoLoad: { kind: 'boolean', fallback: true },
+  /**
+   * Calls one instance is given at a time. With 1 a crash or an endless loop costs only the call that caused it; more is for
+   * methods that await, or that are short and many.
+   */
+  concurrency: { kind: 'number', fallback: 1, min: 1, max: 65_536, unit: 'calls' },
+  /** Longest time until a call settles, queueing included, where the call sets none. */
+  deadlineMs: { kind: 'number', fallback: 30_000, min: 1, max: 86_400_000, unit: 'ms', off: 0 },
+  /** Calls that may wait for an instance. */
+  mailbox: { kind: 'number', fallback: 10_000, min: 1, max: 10_000_000, unit: 'calls' },
+  /** Estimated bytes of the calls that may wait, plus one call of any size. */
+  mailboxBytes: { kind: 'number', fallback: 67_108_864, min: 1, max: 1_099_511_627_776, unit: 'bytes' },
+  /** Longest time from start to readiness, `workerInit` included. */
+  bootDeadlineMs: { kind: 'number', fallback: 10_000, min: 1, max: 600_000, unit: 'ms' },
+  /** How long a cancelled call may go on before its instance is replaced. */
+  cancelGraceMs: { kind: 'number', fallback: 500, min: 1, max: 600_000, unit: 'ms' },
+  /** How long `stopWorker` lets calls finish. */
+  drainMs: { kind: 'number', fallback: 5_000, min: 0, max: 86_400_000, unit: 'ms' },
+  /** Pause before the second restart in a row; it doubles with each further one. The first restart is immediate. */
+  restartBaseMs: { kind: 'number', fallback: 100, min: 1, max: 600_000, unit: 'ms' },
+  /** Longest pause before a restart. */
+  restartMaxMs: { kind: 'number', fallback: 10_000, min: 1, max: 86_400_000, unit: 'ms' },
+  /** Restarts in a row that did no good before an instance is parked. */
+  maxRestarts: { kind: 'number', fallback: 5, min: 0, max: 1000, unit: 'restarts' },
+  /** Time an instance must live to count as healthy: the count of restarts begins anew. */
+  healthyMs: { kind: 'number', fallback: 10_000, min: 1, max: 86_400_000, unit: 'ms' },
+} as const;
+
+/** What a worker class may say in `static config`; defaults and bounds are in {@link workerRows}. */
+export type WorkerConfig = Given<typeof workerRows>;
+
+/** A worker's options, defaults filled in. */
+export type WorkerLimits = Resolved<typeof workerRows>;
+
+/** Numbers of the worker area that no class sets for itself. */
+export const serviceRows = {
+  /** Longest time for importing one worker file when the folder is read. */
+  probeDeadlineMs: { kind: 'number', fallback: 10_000, min: 1, max: 600_000, unit: 'ms' },
+  /** How much of the end of a worker's stderr is kept for error messages. */
+  outputTailBytes: { kind: 'number', fallback: 4096, min: 0, max: 1_048_576, unit: 'bytes' },
+  /** How long a worker whose master is gone may take in `unbind` before it exits. */
+  orphanGraceMs: { kind: 'number', fallback: 500, min: 1, max: 900, unit: 'ms' },
+  /** Longest message or stack of an error that crosses a lane; the rest is cut, visibly. */
+  errorTextUnits: { kind: 'number', fallback: 16_384, min: 256, max: 1_048_576, unit: 'count' },
+  /** Longest chain of causes that crosses a lane. */
+  errorCauses: { kind: 'number', fallback: 8, min: 0, max: 64, unit: 'levels' },
+  /** Errors of an AggregateError, and own fields of any error, that cross a lane. */
+  errorParts: { kind: 'number', fallback: 16, min: 0, max: 1024, unit: 'count' },
+  /** Cancels that came before their call, or after its answer, which a worker remembers. */
+  cancelsKept: { kind: 'number', fallback: 1024, min: 1, max: 1_000_000, unit: 'calls' },
+  /** Past failures that a parked worker's error names. */
+  failuresKept: { kind: 'number', fallback: 5, min: 1, max: 100, unit: 'count' },
+} as const;
+
+/**
+ * Checks a class's `static config` and fills in defaults.
+ * @throws PacketError `ERR_PACKET_WORKER_DEFINITION` naming the file, the option, its bounds and the value.
+ */
+export function resolveWorkerConfig(worker: string, file: string, config: unknown): WorkerLimits {
+  if (typeof config !== 'object' || config === null) {
+    throw definitionError(file, `the static config of worker "${worker}" must be an object, got ${String(config)}`);
+  }
+  try {
+    return resolveOptions(`worker "${worker}" config`, workerRows, { ...config });
+  } catch (error) {
+    throw definitionError(file, error instanceof Error ? error.message : String(error), error);
+  }
+}
+
+/** The error for a worker file that cannot be used: `file` names it, `reason` says why. */
+export function definitionError(file: string, reason: string, cause?: unknown): PacketError {
+  const init = { details: { file, reason } };
+  return new PacketError(
+    'ERR_PACKET_WORKER_DEFINITION',
+    `${file}: ${reason}`,
+    cause === undefined ? init : { ...init, cause },
+  );
+}

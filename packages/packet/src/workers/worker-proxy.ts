@@ -1,0 +1,73 @@
+import type { WorkerFacts } from '../events.ts';
+import type { WorkerLoss } from './call-errors.ts';
+
+/** Tells a proxy class apart in a program that holds two copies of this package. */
+export const proxyBrand: unique symbol = Symbol.for('@packet/core.WorkerProxy');
+
+/** What a proxy stands for. */
+export interface WorkerProxyContext {
+  /** The worker's name. */
+  readonly worker: string;
+  /** The key of a keyed instance. */
+  readonly key: string | undefined;
+}
+
+/** A call on its way to a worker, in its proxy's hands: one of the three methods is to be called, now or later. */
+export interface WorkerRequest {
+  /** `undefined` for `askWorker`, whose data is the one argument. */
+  readonly method: string | undefined;
+  readonly args: readonly unknown[];
+  /** Whether the caller still waits: a deadline or cancel may have settled the call meanwhile. */
+  readonly settled: boolean;
+  /** Lets it go on to the worker. */
+  forward(): void;
+  /** Answers it without the worker. */
+  answer(value: unknown): void;
+  /** Fails it without the worker; an error that is no PacketError becomes the cause of `ERR_PACKET_CALLBACK`. */
+  fail(error: unknown): void;
+}
+
+/**
+ * The master's side of one worker or keyed instance; all calls to it and all answers from it pass here.
+ *
+ * Extend it in `name.proxy.ts` beside `name.ts` to cache, merge or rewrite calls, or to hear what the worker sends by itself.
+ * The instances of a pool share one. A hook that throws fails the call it was given and nothing else.
+ */
+export class WorkerProxy {
+  static {
+    Object.defineProperty(WorkerProxy, proxyBrand, { value: true });
+  }
+
+  readonly worker: string;
+  readonly key: string | undefined;
+
+  constructor(context: WorkerProxyContext) {
+    this.worker = context.worker;
+    this.key = context.key;
+  }
+
+  /** An instance is ready. */
+  started(_instance: WorkerFacts): void {}
+
+  /** A call was made. The default lets it go on. */
+  request(request: WorkerRequest): void {
+    request.forward();
+  }
+
+  /** The worker answered; the caller gets what this returns. `request` is the object `request()` was given. */
+  reply(value: unknown, _request: WorkerRequest): unknown {
+    return value;
+  }
+
+  /** An instance is gone. */
+  exit(_instance: WorkerFacts, _loss: WorkerLoss): void {}
+
+  /** The worker sent a value by itself, with `this.sendData(value)`. */
+  receiveData(_value: unknown, _instance: WorkerFacts): void {}
+}
+
+/** The proxy of a worker that has no proxy file: it routes by request, and reports what a worker sends by itself. */
+export class DefaultWorkerProxy extends WorkerProxy {}
+
+/** A proxy class, as a proxy file exports it. */
+export type WorkerProxyClass = new (context: WorkerProxyContext) => WorkerProxy;

@@ -1,0 +1,228 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, type TestContext, test } from 'node:test';
+import type { Boots } from './fixtures/boot/boots.ts';
+import type { Misbehave } from './fixtures/settle/misbehave.ts';
+import { nextEvent, type Outcome, outcomeOf, startWorkers, TestOrigin, type TestService } from './test-service.ts';
+
+/**
+ * The settlement table: whatever happens to a worker, every call settles exactly once with the right kind of loss, and the
+ * worker serves again. Rows are kinds of loss, columns the lanes and the ways to call.
+ */
+
+/** A way to call a worker. */
+interface Shape {
+  readonly name: string;
+  readonly folder: string;
+  readonly worker: string;
+  call(service: TestService, method: string, args: unknown[], deadlineMs?: number): Promise<Outcome>;
+}
+
+function byProxy(worker: string): Shape['call'] {
+  return (service, method, args, deadlineMs) => {
+    const proxy = service.proxy<Misbehave>(worker).$with(deadlineMs === undefined ? {} : { deadlineMs });
+    const run = Reflect.get(proxy, method) as (...given: unknown[]) => Promise<unknown>;
+    return outcomeOf(run(...args));
+  };
+}
+
+const proxyShape: Shape = { name: 'typed proxy', folder: 'settle', worker: 'misbehave', call: byProxy('misbehave') };
+
+const askShape: Shape = {
+  name: 'askWorker',
+  folder: 'settle',
+  worker: 'misbehave',
+  async call(service, method, args, deadlineMs) {
+    const origin = new TestOrigin(service.workers);
+    const outcome = await origin.ask('misbehave', { method, args }, deadlineMs === undefined ? {} : { deadlineMs });
+    assert.deepEqual([origin.begun, origin.settled], [1, 1], 'callBegan and callSettled come once each');
+    return outcome;
+  },
+};
+
+/** The victim among neighbours in a pool of three; none of them may notice. */
+const poolShape: Shape = {
+  name: 'pool',
+  folder: 'settle-pool',
+  worker: 'crowd',
+  async call(service, method, args, deadlineMs) {
+    const call = byProxy('crowd');
+    const victim = call(service, method, args, deadlineMs);
+    const neighbours = await Promise.all([1, 2, 3, 4].map((n) => call(service, 'later', [n])));
+    assert.deepEqual(
+      neighbours.map((neighbour) => neighbour.answers),
+      [[1], [2], [3], [4]],
+    );
+    return await victim;
+  },
+};
+
+const shapes = [proxyShape, askShape, poolShape];
+
+/** A way to lose a running call with its process. */
+interface Loss {
+  readonly name: string;
+  readonly method: string;
+  readonly args: unknown[];
+  readonly deadlineMs?: number;
+  check(outcome: Outcome): void;
+}
+
+function checkLost(outcome: Outcome, facts: { exitCode?: number; signal?: string }, cause?: string): void {
+  const { error } = outcome;
+  assert.equal(error?.code, 'ERR_PACKET_WORKER_LOST');
+  assert.equal(error.details.started, true);
+  assert.equal(error.details.exitCode, facts.exitCode);
+  assert.equal(error.details.signal, facts.signal);
+  if (cause !== undefined) assert.equal((error.cause as Error).message, cause);
+}
+
+const losses: readonly Loss[] = [
+  { name: 'exit', method: 'exit', args: [3], check: (outcome) => checkLost(outcome, { exitCode: 3 }) },
+  {
+    name: 'throw later',
+    method: 'throwLater',
+    args: ['thrown later'],
+    check: (outcome) => {
+      checkLost(outcome, { exitCode: 1 }, 'thrown later');
+      assert.match(String(outcome.error?.details.stderr), /thrown later/);
+    },
+  },
+  { name: 'SIGKILL', method: 'sigkill', args: [], check: (outcome) => checkLost(outcome, { signal: 'SIGKILL' }) },
+  { name: 'channel cut', method: 'cut', args: [], check: (outcome) => checkLost(outcome, { signal: 'SIGKILL' }) },
+  {
+    name: 'endless loop',
+    method: 'spin',
+    args: [],
+    deadlineMs: 100,
+    check: ({ error }) => {
+      assert.equal(error?.code, 'ERR_PACKET_DEADLINE');
+      assert.equal(error.details.deadlineMs, 100);
+      assert.ok(Number(error.details.ranMs) > 0);
+    },
+  },
+  {
+    name: 'a method that never settles and does not mind its cancel',
+    method: 'hang',
+    args: [],
+    deadlineMs: 100,
+    check: ({ error }) => assert.equal(error?.code, 'ERR_PACKET_DEADLINE'),
+  },
+];
+
+for (const loss of losses) {
+  describe(`${loss.name}, process lane`, () => {
+    for (const shape of shapes) {
+      test(`${shape.name}: the call settles once, and the worker serves again`, async (t) => {
+        const service = await startWorkers(t, shape.folder);
+        const gone = nextEvent('packet:worker.exited', (event) => event.worker === shape.worker);
+        loss.check(await shape.call(service, loss.method, loss.args, loss.deadlineMs));
+        assert.deepEqual((await shape.call(service, 'echo', ['again'])).answers, ['again']);
+        await gone;
+        assert.equal(service.workers.stats().unsettled, 0);
+      });
+    }
+  });
+}
+
+for (const transport of ['process', 'inline'] as const) {
+  describe(`what costs no worker, ${transport} lane`, () => {
+    for (const shape of shapes) {
+      test(`${shape.name}: a result comes back`, async (t) => {
+        const service = await startWorkers(t, shape.folder, { transport });
+        assert.deepEqual(await shape.call(service, 'later', [{ n: 1n }]), { answers: [{ n: 1n }] });
+      });
+
+      test(`${shape.name}: an error comes back with name, message, cause and the worker's stack`, async (t) => {
+        const service = await startWorkers(t, shape.folder, { transport });
+        const { error } = await shape.call(service, 'fail', ['no good']);
+        assert.equal(error?.code, 'ERR_PACKET_WORKER_REMOTE');
+        const cause = error.cause as Error;
+        assert.ok(cause instanceof RangeError);
+        assert.equal(cause.message, 'no good');
+        assert.match(String(cause.stack), /misbehave/);
+        assert.match(String(error.details.remoteStack), /misbehave/);
+        assert.equal((cause.cause as Error).message, 'the cause');
+      });
+
+      test(`${shape.name}: a call past its deadline is told so and is replaced when it goes on`, async (t) => {
+        const service = await startWorkers(t, shape.folder, { transport });
+        const gone = nextEvent('packet:worker.exited', (event) => event.worker === shape.worker);
+        const { error } = await shape.call(service, 'hang', [], 50);
+        assert.equal(error?.code, 'ERR_PACKET_DEADLINE');
+        assert.deepEqual((await shape.call(service, 'echo', [1])).answers, [1]);
+        await gone;
+      });
+
+      test(`${shape.name}: a cancelled call that minds its signal keeps its worker`, async (t) => {
+        const service = await startWorkers(t, shape.folder, { transport });
+        let exits = 0;
+        void nextEvent('packet:worker.exited').then(() => exits++);
+        const { error } = await shape.call(service, 'untilCancelled', [], 50);
+        assert.equal(error?.code, 'ERR_PACKET_DEADLINE');
+        assert.deepEqual((await shape.call(service, 'echo', [1])).answers, [1]);
+        assert.equal(exits, 0);
+      });
+    }
+  });
+}
+
+/** A worker that boots once, and after `spoil()` no more. */
+function bootFlag(t: TestContext): { flag: string; spoil(): void } {
+  const folder = mkdtempSync(join(tmpdir(), 'packet-boot-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const flag = join(folder, 'bad');
+  return { flag, spoil: () => writeFileSync(flag, '') };
+}
+
+const bootShapes: readonly { name: string; call(service: TestService, value: number): Promise<Outcome> }[] = [
+  { name: 'typed proxy', call: (service, value) => outcomeOf(service.proxy<Boots>('boots').echo(value)) },
+  { name: 'askWorker', call: (service, value) => new TestOrigin(service.workers).ask('boots', value) },
+];
+
+for (const transport of ['process', 'inline'] as const) {
+  for (const bad of transport === 'process' ? (['throw', 'hang', 'exit'] as const) : (['throw', 'hang'] as const)) {
+    describe(`boot ${bad}, ${transport} lane`, () => {
+      for (const shape of bootShapes) {
+        test(`${shape.name}: calls made during a first boot that fails get the reason, and nothing is left`, async (t) => {
+          const service = await startWorkers(t, 'boot', { transport });
+          const { flag, spoil } = bootFlag(t);
+          spoil();
+          const started = outcomeOf(service.workers.start('boots', { options: { flag, bad } }));
+          const call = await shape.call(service, 1);
+          assert.equal(call.error?.code, 'ERR_PACKET_WORKER_BOOT');
+          const { error } = await started;
+          assert.equal(error?.code, 'ERR_PACKET_WORKER_BOOT');
+          const reason = {
+            throw: /boot failed on purpose/,
+            hang: /not ready after 1000 ms/,
+            exit: /exited with code 9/,
+          };
+          assert.match(String(error.message), reason[bad]);
+          assert.equal((await shape.call(service, 1)).error?.code, 'ERR_PACKET_WORKER_UNKNOWN');
+        });
+
+        test(`${shape.name}: a worker that boots no more is parked, and waiting calls learn why`, async (t) => {
+          const service = await startWorkers(t, 'boot', { transport });
+          const { flag, spoil } = bootFlag(t);
+          await service.workers.start('boots', { options: { flag, bad } });
+          assert.deepEqual((await shape.call(service, 1)).answers, [1]);
+          spoil();
+          const parked = nextEvent('packet:worker.parked');
+          // The call in flight is lost; the one behind it waits, for an instance that never comes.
+          const loop = service.proxy<Boots>('boots').$with({ deadlineMs: 50 });
+          const first = outcomeOf(transport === 'process' ? loop.exit() : loop.hang());
+          const waiting = shape.call(service, 2);
+          assert.match(String((await first).error?.code), /WORKER_LOST|DEADLINE/);
+          assert.equal((await waiting).error?.code, 'ERR_PACKET_WORKER_PARKED');
+          assert.equal((await parked).error.code, 'ERR_PACKET_WORKER_PARKED');
+          const { error } = await shape.call(service, 3);
+          assert.equal(error?.code, 'ERR_PACKET_WORKER_PARKED');
+          assert.ok((error.details.failures as string[]).length >= 2);
+        });
+      }
+    });
+  }
+}
