@@ -1,4 +1,5 @@
 import type { Server, Socket } from 'node:net';
+import { optionError } from '../options.ts';
 import type { Address, Endpoint, ListenEndpoint } from './transport.ts';
 
 /** The address of a UNIX socket nobody named, and of anything that has no address. */
@@ -45,4 +46,14 @@ export function serverAddressOf(server: Server): Address {
 /** Whether an address means "every address of this machine". */
 export function isWildcard(address: Address): boolean {
   return address.family !== 'unix' && (address.host === '0.0.0.0' || address.host === '::');
+}
+
+const LAST_PORT = 65_535;
+
+/** @throws PacketError `ERR_PACKET_OPTION` for a port no socket can have. */
+export function checkPort(owner: string, endpoint: Endpoint | ListenEndpoint): void {
+  if (!('port' in endpoint)) return;
+  const { port } = endpoint;
+  if (Number.isInteger(port) && port >= 0 && port <= LAST_PORT) return;
+  throw optionError(owner, 'port', `an integer in 0..${LAST_PORT}`, port);
 }

@@ -1,11 +1,12 @@
 import { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { PacketError, wrapError } from '../errors.ts';
+import { attachPort } from './relay-link.ts';
 import { StreamTransport } from './stream-transport.ts';
 import type { AttachSource, Transport, TransportSink } from './transport.ts';
 
 /**
- * `Engine.attach` for what every engine takes: sockets and streams of Node, and descriptors.
+ * `Engine.attach` for what every engine takes: sockets and streams of Node, descriptors, and ports.
  *
  * @throws PacketError `ERR_PACKET_STATE` for streams that carry no plain bytes, `ERR_PACKET_SOCKET` for a descriptor
  * that is no stream, `ERR_PACKET_UNSUPPORTED` for connections detached from another engine in memory.
@@ -16,8 +17,9 @@ export function attachSource(source: AttachSource, sink: TransportSink): Transpo
     return attachStream(Duplex.from({ readable: source.readable, writable: source.writable }), undefined, sink);
   }
   if ('stream' in source) return attachStream(source.stream, source.head, sink);
+  if (source.kind === 'port') return attachPort(source, sink);
   if (source.kind === 'socket') return attachStream(source.socket, source.head, sink);
-  throw new PacketError('ERR_PACKET_UNSUPPORTED', `attach: a detached ${source.kind} belongs to another engine`);
+  throw new PacketError('ERR_PACKET_UNSUPPORTED', 'attach: an end in memory belongs to the engine that made it');
 }
 
 function attachStream(stream: Duplex, head: Buffer | undefined, sink: TransportSink): Transport {

@@ -1,8 +1,8 @@
 import { isIP } from 'node:net';
 import { PacketError } from '../errors.ts';
-import { type Given, optionError, resolveOptions } from '../options.ts';
+import { type Given, resolveOptions } from '../options.ts';
 import { ACCEPTOR_OPTIONS, Accepted, Acceptor, type AcceptorRows } from './acceptor.ts';
-import { formatEndpoint, ipAddress, UNNAMED } from './address.ts';
+import { checkPort, formatEndpoint, ipAddress, UNNAMED } from './address.ts';
 import { attachSource } from './attach.ts';
 import { writeToAll } from './broadcast.ts';
 import { MemoryEnd, MemoryWire } from './memory-link.ts';
@@ -62,7 +62,7 @@ class MemoryEngine implements Engine {
   }
 
   connect(endpoint: Endpoint, options: ConnectOptions, sink: TransportSink): Transport {
-    checkPort(endpoint);
+    checkPort('connect', endpoint);
     const end = new MemoryEnd(this.#wire);
     const transport = end.connect(formatEndpoint(endpoint), sink);
     this.#wire.post(() => this.#join(end, endpoint, options));
@@ -108,7 +108,7 @@ class MemoryEngine implements Engine {
     if ('fd' in endpoint || 'shared' in endpoint) {
       throw new PacketError('ERR_PACKET_UNSUPPORTED', 'the memory engine cannot listen on what belongs to the system');
     }
-    checkPort(endpoint);
+    checkPort('listen', endpoint);
     const port = 'port' in endpoint && endpoint.port === 0 ? this.#freePort() : undefined;
     const addresses = addressesOf(port === undefined || 'path' in endpoint ? endpoint : { host: endpoint.host, port });
     if (addresses.length === 0) throw listenError(endpoint, 'ENOTFOUND');
@@ -168,14 +168,6 @@ function wildcardsOf(address: Address): readonly Address[] {
 
 function keyOf(address: Address): string {
   return address.family === 'unix' ? `path ${address.path}` : `${address.host} ${address.port}`;
-}
-
-function checkPort(endpoint: Endpoint): void {
-  if ('path' in endpoint) return;
-  const { port } = endpoint;
-  if (!Number.isInteger(port) || port < 0 || port > LAST_PORT) {
-    throw optionError('connect', 'port', `an integer in 0..${LAST_PORT}`, port);
-  }
 }
 
 function connectFailure(endpoint: Endpoint): Error {

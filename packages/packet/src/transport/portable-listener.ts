@@ -2,13 +2,13 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { errnoOf, wrapError } from '../errors.ts';
 import { type Acceptable, Accepted, Acceptor } from './acceptor.ts';
 import {
+  checkPort,
   formatAddress,
   formatEndpoint,
   isWildcard,
   localAddressOf,
   remoteAddressOf,
   serverAddressOf,
-  UNNAMED,
 } from './address.ts';
 import type { DetachedSocket, SharedListener } from './detached.ts';
 import { StreamTransport } from './stream-transport.ts';
@@ -38,12 +38,18 @@ export async function listenPortable(
   sink: ListenSink,
   maxHeld: number,
 ): Promise<TransportListener> {
+  checkPort('listen', endpoint);
   const name = formatEndpoint(endpoint);
-  const open = (target: Target): Promise<Server> => openServer(target, options);
+  const acceptor = new Acceptor(name, sink, maxHeld);
+  const create = (): Server => newServer(options, name, sink, acceptor);
+  // Clients that are quicker than the caller of this function wait.
+  acceptor.suspend();
   try {
-    const servers = await openServers(endpoint, options, open);
-    return new PortableListener(name, servers, sink, maxHeld);
+    const servers = await openServers(endpoint, options, create);
+    acceptor.resume();
+    return new PortableListener(servers, acceptor);
   } catch (error) {
+    acceptor.close();
     throw wrapError('ERR_PACKET_LISTEN', `listen ${name}`, error, { endpoint: name });
   }
 }
@@ -53,8 +59,13 @@ type Target = { readonly host: string; readonly port: number } | { readonly path
 
 type Open = (target: Target) => Promise<Server>;
 
-function openServers(endpoint: ListenEndpoint, options: ListenOptions, open: Open): Promise<readonly Server[]> {
-  if ('shared' in endpoint) return adoptShared(endpoint.shared, options);
+function openServers(
+  endpoint: ListenEndpoint,
+  options: ListenOptions,
+  create: () => Server,
+): Promise<readonly Server[]> {
+  if ('shared' in endpoint) return adoptShared(endpoint.shared, options, create());
+  const open: Open = (target) => openServer(create(), target, options);
   if ('path' in endpoint) return openPath(endpoint.path, open);
   if ('host' in endpoint && endpoint.host === 'localhost') return openLocalhost(endpoint.port, open);
   return open(endpoint).then((server) => [server]);
@@ -93,22 +104,29 @@ async function openPath(path: string, open: Open): Promise<readonly Server[]> {
   }
 }
 
-async function adoptShared(shared: SharedListener, options: ListenOptions): Promise<readonly Server[]> {
-  const server = newServer(options);
+async function adoptShared(shared: SharedListener, options: ListenOptions, server: Server): Promise<readonly Server[]> {
   // `listen` takes over the handle of another server (net: "server.listen(handle)").
   await listening(server, () => server.listen(shared.server, options.backlog));
   return [server];
 }
 
-function openServer(target: Target, options: ListenOptions): Promise<Server> {
-  const server = newServer(options);
+function openServer(server: Server, target: Target, options: ListenOptions): Promise<Server> {
   const { backlog, ipv6Only } = options;
   // `exclusive` keeps node:cluster out: who accepts is decided by Packet's architectures.
   return listening(server, () => server.listen({ ...target, backlog, ipv6Only, exclusive: true })).then(() => server);
 }
 
-function newServer(options: ListenOptions): Server {
-  return createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: options.noDelay });
+function newServer(options: ListenOptions, name: string, sink: ListenSink, acceptor: Acceptor): Server {
+  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: options.noDelay });
+  let bound: Address | undefined;
+  server.on('connection', (socket) => {
+    bound ??= serverAddressOf(server);
+    acceptor.accepted(new Accepted(new AcceptedSocket(socket, bound)));
+  });
+  server.on('error', (error) => {
+    if (server.listening) sink.trouble(wrapError('ERR_PACKET_ACCEPT', `accept on ${name}`, error));
+  });
+  return server;
 }
 
 function listening(server: Server, listen: () => void): Promise<void> {
@@ -128,15 +146,10 @@ class PortableListener implements TransportListener {
   readonly #acceptor: Acceptor;
   #closing: Promise<void> | undefined;
 
-  constructor(name: string, servers: readonly Server[], sink: ListenSink, maxHeld: number) {
+  constructor(servers: readonly Server[], acceptor: Acceptor) {
     this.#servers = servers;
-    this.#acceptor = new Acceptor(name, sink, maxHeld);
+    this.#acceptor = acceptor;
     this.addresses = servers.map(serverAddressOf);
-    for (const [index, server] of servers.entries()) {
-      const bound = this.addresses[index] ?? UNNAMED;
-      server.on('connection', (socket) => this.#acceptor.accepted(new Accepted(new AcceptedSocket(socket, bound))));
-      server.on('error', (error) => sink.trouble(wrapError('ERR_PACKET_ACCEPT', `accept on ${name}`, error)));
-    }
   }
 
   suspend(): void {

@@ -1,8 +1,8 @@
 import { connect as connectSocket, Socket } from 'node:net';
 
-import { type Given, optionError, resolveOptions } from '../options.ts';
+import { type Given, resolveOptions } from '../options.ts';
 import { ACCEPTOR_OPTIONS, type AcceptorRows } from './acceptor.ts';
-import { formatEndpoint, UNNAMED } from './address.ts';
+import { checkPort, formatEndpoint, UNNAMED } from './address.ts';
 import { attachSource } from './attach.ts';
 import { writeToAll } from './broadcast.ts';
 import { listenPortable } from './portable-listener.ts';
@@ -68,9 +68,7 @@ function connectPortable(endpoint: Endpoint, options: ConnectOptions, sink: Tran
     else socket.destroy(tooLong);
     return transport;
   }
-  if (!Number.isInteger(endpoint.port) || endpoint.port < 0 || endpoint.port > 65_535) {
-    throw optionError('connect', 'port', 'an integer in 0..65535', endpoint.port);
-  }
+  checkPort('connect', endpoint);
   const socket = connectSocket({ ...options, host: endpoint.host, port: endpoint.port, allowHalfOpen: true });
   return new StreamTransport(socket, sink, { name, connecting: true });
 }

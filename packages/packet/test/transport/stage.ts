@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { isDeepStrictEqual } from 'node:util';
 import { type NetTest, turn } from '@packet/testing';
 import type { PacketError } from '../../src/errors.ts';
 import type {
@@ -49,12 +50,14 @@ export class Desk implements ListenSink {
     return endpointOf(this.listener.addresses[0]);
   }
 
-  /** The next connection nobody took yet. */
-  async next(): Promise<Incoming> {
-    while (this.waiting.length === 0) await new Promise<void>((resolve) => (this.#wake = resolve));
-    const incoming = this.waiting.shift();
-    assert(incoming);
-    return incoming;
+  /** The next connection nobody took yet; with `from` the one of that client. */
+  async next(from?: Address): Promise<Incoming> {
+    for (;;) {
+      const index = this.waiting.findIndex(({ remote }) => from === undefined || isDeepStrictEqual(remote, from));
+      const [incoming] = index < 0 ? [] : this.waiting.splice(index, 1);
+      if (incoming !== undefined) return incoming;
+      await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
   }
 
   incoming(peer: Incoming): void {
@@ -128,8 +131,10 @@ export class Stage {
     const desk = await this.desk();
     const name = reactions.name ?? '';
     const client = this.connect(desk.endpoint, `client${name}`, reactions.client);
-    const server = this.open(await desk.next(), `server${name}`, reactions.server);
-    await Promise.all([client.saw('opened'), server.saw('opened')]);
+    await client.saw('opened');
+    // Not just the next: a connection the test aborted may have been accepted before.
+    const server = this.open(await desk.next(client.transport.local), `server${name}`, reactions.server);
+    await server.saw('opened');
     return { client, server };
   }
 

@@ -1,0 +1,256 @@
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { PacketError, wrapError } from '../errors.ts';
+import type { DetachedPort } from './relay-link.ts';
+import {
+  type ControlEvent,
+  type ControlRequest,
+  decodeReason,
+  encodeError,
+  encodeReason,
+  type FromOwner,
+  type ToOwner,
+} from './relay-wire.ts';
+import type { CloseReason, Engine, Incoming, Transport, TransportListener, TransportSink } from './transport.ts';
+
+/** What {@link serveRelay} returns. */
+export interface RelayOwner {
+  /** Closes every listener and connection opened through the relay. Idempotent; resolves when they are closed. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens sockets with `engine` on behalf of the thread at the other end of `port`, which has a relay engine there.
+ *
+ * Call it in the thread that owns the sockets. When the port closes, or the other thread ends, all of it is closed.
+ */
+export function serveRelay(port: MessagePort, engine: Engine): RelayOwner {
+  return new Owner(port, engine);
+}
+
+/**
+ * Turns a connection nobody has read into a port that another thread can attach; the socket stays in this thread.
+ *
+ * Takes the one use of `incoming`. Closing the port, or the end of the thread that holds it, closes the connection.
+ */
+export function relayIncoming(incoming: Incoming): DetachedPort {
+  const { local, remote } = incoming;
+  const { port1, port2 } = new MessageChannel();
+  new Bridge(port1, incoming, () => {});
+  return { kind: 'port', port: port2, local, remote };
+}
+
+class Owner implements RelayOwner {
+  readonly #port: MessagePort;
+  readonly #engine: Engine;
+  readonly #listeners = new Map<number, Promise<TransportListener | undefined>>();
+  readonly #bridges = new Set<Bridge>();
+  #closing: Promise<void> | undefined;
+  #bridgeGone: (() => void) | undefined;
+
+  constructor(port: MessagePort, engine: Engine) {
+    this.#port = port;
+    this.#engine = engine;
+    port.on('message', (request: ControlRequest) => this.#request(request));
+    port.on('close', () => void this.close());
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  #request(request: ControlRequest): void {
+    if (request.do === 'listen') this.#listeners.set(request.id, this.#listen(request));
+    else if (request.do === 'close') void this.#closeListener(request.id);
+    else this.#connect(request);
+  }
+
+  async #listen(request: Extract<ControlRequest, { do: 'listen' }>): Promise<TransportListener | undefined> {
+    const { id, endpoint, options } = request;
+    try {
+      const listener = await this.#engine.listen(endpoint, options, {
+        incoming: (incoming) => this.#incoming(id, incoming),
+        trouble: (error) => this.#post({ event: 'trouble', id, error: encodeError(error) }),
+      });
+      this.#post({ event: 'listening', id, addresses: listener.addresses });
+      return listener;
+    } catch (error) {
+      const wrapped = wrapError('ERR_PACKET_LISTEN', 'listen', error);
+      this.#post({ event: 'failed', id, error: encodeError(wrapped) });
+      return undefined;
+    }
+  }
+
+  #incoming(id: number, incoming: Incoming): void {
+    const { local, remote } = incoming;
+    const { port1, port2 } = new MessageChannel();
+    this.#bridge(port1, incoming);
+    this.#post({ event: 'incoming', id, local, remote, port: port2 }, [port2]);
+  }
+
+  #connect(request: Extract<ControlRequest, { do: 'connect' }>): void {
+    const { endpoint, options, port, windowBytes } = request;
+    const bridge = this.#bridge(port, undefined);
+    bridge.take((sink) => this.#engine.connect(endpoint, options, sink), windowBytes);
+  }
+
+  #bridge(port: MessagePort, incoming: Incoming | undefined): Bridge {
+    const bridge = new Bridge(port, incoming, () => {
+      this.#bridges.delete(bridge);
+      if (this.#bridges.size === 0) this.#bridgeGone?.();
+    });
+    this.#bridges.add(bridge);
+    return bridge;
+  }
+
+  async #closeListener(id: number): Promise<void> {
+    const listener = await this.#listeners.get(id);
+    this.#listeners.delete(id);
+    await listener?.close();
+    this.#post({ event: 'closed', id });
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all([...this.#listeners.keys()].map((id) => this.#closeListener(id)));
+    for (const bridge of this.#bridges) bridge.abort({ by: 'shutdown', clean: false });
+    if (this.#bridges.size > 0) await new Promise<void>((resolve) => (this.#bridgeGone = resolve));
+    this.#port.close();
+  }
+
+  #post(event: ControlEvent, transfer: MessagePort[] = []): void {
+    this.#port.postMessage(event, transfer);
+  }
+}
+
+/**
+ * Joins a transport of this thread to a port. The port's other end decides: until it opens the connection it is
+ * held unread.
+ *
+ * Bytes go to the port while there is credit, then reading pauses; bytes from the port are credited as the transport
+ * gets rid of them.
+ */
+class Bridge implements TransportSink {
+  readonly reads = 'kept'; // they are transferred
+  readonly #port: MessagePort;
+  readonly #gone: () => void;
+  readonly #accepted: boolean;
+  #incoming: Incoming | undefined;
+  #transport: Transport | undefined;
+  #windowBytes = 0;
+  #credit = 0;
+  #stalled = false;
+  #written = 0;
+  #granted = 0;
+  #finished = false;
+
+  constructor(port: MessagePort, incoming: Incoming | undefined, gone: () => void) {
+    this.#port = port;
+    this.#incoming = incoming;
+    this.#accepted = incoming !== undefined;
+    this.#gone = gone;
+    port.on('message', (message: ToOwner) => this.#message(message));
+    port.on('close', () => this.#portClosed());
+  }
+
+  /** Opens the transport; `windowBytes` may be under way in each direction. */
+  take(open: (sink: TransportSink) => Transport, windowBytes: number): void {
+    this.#windowBytes = windowBytes;
+    this.#credit = windowBytes;
+    this.#incoming = undefined;
+    this.#transport = open(this);
+  }
+
+  abort(reason: CloseReason): void {
+    if (this.#transport !== undefined) {
+      this.#transport.abort(reason);
+      return;
+    }
+    this.#incoming?.refuse();
+    this.#incoming = undefined;
+    this.closed(reason);
+  }
+
+  opened(): void {
+    const { local, remote } = this.#transport ?? {};
+    // Who attaches an accepted connection knows its addresses and need not wait.
+    if (this.#accepted) return;
+    if (local !== undefined && remote !== undefined) this.#post({ event: 'opened', local, remote });
+  }
+
+  bytes(chunk: Buffer): void {
+    this.#credit -= chunk.byteLength;
+    const buffer = ownBuffer(chunk);
+    this.#port.postMessage(buffer, [buffer]);
+    if (this.#credit > 0) return;
+    this.#stalled = true;
+    this.#transport?.pause();
+  }
+
+  drained(): void {
+    this.#grant();
+  }
+
+  ended(clean: boolean): void {
+    this.#post({ event: 'ended', clean });
+  }
+
+  closed(reason: CloseReason): void {
+    if (this.#finished) return;
+    this.#finished = true;
+    this.#post({ event: 'closed', reason: encodeReason(reason) });
+    this.#port.close();
+    this.#gone();
+  }
+
+  #message(message: ToOwner): void {
+    if (message instanceof ArrayBuffer) this.#write(message);
+    else if (typeof message === 'number') this.#credited(message);
+    else if (message.do === 'end') this.#transport?.end();
+    else if (message.do === 'abort') this.abort(decodeReason(message.reason));
+    else if (message.do === 'refuse') this.abort({ by: 'local', clean: false });
+    else this.#open(message.windowBytes);
+  }
+
+  #open(windowBytes: number): void {
+    const incoming = this.#incoming;
+    if (incoming !== undefined) this.take((sink) => incoming.open(sink), windowBytes);
+  }
+
+  #write(buffer: ArrayBuffer): void {
+    this.#written += buffer.byteLength;
+    this.#transport?.write(Buffer.from(buffer));
+    this.#grant();
+  }
+
+  #credited(bytes: number): void {
+    this.#credit += bytes;
+    if (!this.#stalled || this.#credit <= 0) return;
+    this.#stalled = false;
+    this.#transport?.resume();
+  }
+
+  #grant(): void {
+    const taken = this.#written - (this.#transport?.pendingBytes ?? 0);
+    const bytes = taken - this.#granted;
+    // In quarters of the window: enough under way to keep the other thread busy, few messages.
+    if (bytes * 4 < this.#windowBytes) return;
+    this.#granted = taken;
+    this.#post(bytes);
+  }
+
+  #portClosed(): void {
+    const message = 'the thread that served the connection has gone';
+    this.abort({ by: 'error', clean: false, error: new PacketError('ERR_PACKET_ABORTED', message) });
+  }
+
+  #post(message: FromOwner): void {
+    this.#port.postMessage(message);
+  }
+}
+
+/** The memory of a chunk when the chunk fills it, else a copy that can be transferred. */
+function ownBuffer(chunk: Buffer): ArrayBuffer {
+  const { buffer, byteOffset, byteLength } = chunk;
+  const fills = buffer instanceof ArrayBuffer && byteOffset === 0 && byteLength === buffer.byteLength;
+  return fills ? buffer : new Uint8Array(chunk).buffer;
+}
