@@ -1,0 +1,1 @@
+export { EchoConnection } from './echo-connection.ts';
