@@ -22,8 +22,11 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   reactor: [...BASE, 'transport', 'framing'],
   workers: [...BASE, 'transport', 'framing', 'reactor'],
 };
-/** Arrows for `import type` only: an event names an address, but reporting needs no socket. */
-const TYPE_ARROWS: Readonly<Record<string, readonly string[]>> = { events: ['transport'] };
+/**
+ * Arrows for `import type` only: an event names an address, but reporting needs no socket; `connection.workers` is typed by
+ * what the program declares of its workers.
+ */
+const TYPE_ARROWS: Readonly<Record<string, readonly string[]>> = { events: ['transport'], reactor: ['workers'] };
 /** Arrows for one `import()` in the whole area: a reactor without workers never loads them. */
 const DYNAMIC_ARROWS: Readonly<Record<string, string>> = { reactor: 'workers' };
 /** The modules of Node that pure protocol code may use: bytes and values, no socket, no clock. */

@@ -13,3 +13,16 @@ export type {
 } from './reactor/index.ts';
 export { Connection, FramedConnection, Reactor } from './reactor/index.ts';
 export type { Address, CloseReason } from './transport/index.ts';
+export type {
+  CallOptions,
+  WorkerAsk,
+  WorkerCall,
+  WorkerConfig,
+  WorkerProxyContext,
+  WorkerRequest,
+} from './workers/index.ts';
+// From their files: a program without workers does not load the rest.
+export { Worker } from './workers/worker.ts';
+export { WorkerProxy } from './workers/worker-proxy.ts';
+// Programs add their workers to WorkerRegistry; only what comes by a star can be added to.
+export type * from './workers/worker-registry.ts';

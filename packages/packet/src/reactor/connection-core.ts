@@ -3,6 +3,7 @@ import { PacketError } from '../errors.ts';
 import { type ConnectionFacts, publish } from '../events.ts';
 import { type Framer, INCOMPLETE } from '../framing/index.ts';
 import type { CloseReason, Transport, TransportSink } from '../transport/index.ts';
+import type { WorkerProxies } from '../workers/index.ts';
 import type { Connection } from './connection.ts';
 import type { ResolvedConnectionOptions } from './connection-options.ts';
 import { IdleTimeout } from './idle-timeout.ts';
@@ -78,6 +79,7 @@ export class ConnectionCore implements TransportSink, AskOrigin {
   #timer: ClockTimer | undefined;
   #idle: IdleTimeout | undefined;
   #usedWorkers = false;
+  #proxies: WorkerProxies | undefined;
   #forgetSignal: (() => void) | undefined;
 
   constructor(init: CoreInit, handler: Connection) {
@@ -109,8 +111,10 @@ export class ConnectionCore implements TransportSink, AskOrigin {
   }
 
   /** Typed proxies of the reactor's workers, bound to this connection. */
-  workerProxies(): object {
-    return this.#service('workers').proxies(this);
+  workerProxies(): WorkerProxies {
+    const service = this.#service('workers');
+    this.#proxies ??= service.proxies(this);
+    return this.#proxies;
   }
 
   facts(): ConnectionFacts {

@@ -1,5 +1,6 @@
 import { PacketError } from '../errors.ts';
 import type { Address, CloseReason } from '../transport/index.ts';
+import type { WorkerProxies } from '../workers/index.ts';
 import type { ConnectionCore } from './connection-core.ts';
 import type { Ask, AskOptions } from './worker-service.ts';
 
@@ -138,6 +139,14 @@ export class Connection {
    */
   askWorker(worker: string, data: unknown, options: AskOptions = {}): Ask {
     return this.#bound.ask(worker, data, options);
+  }
+
+  /**
+   * Typed proxies of the workers, by name; calls through them are cancelled when this connection is gone.
+   * @throws PacketError `ERR_PACKET_STATE` without workers or after closing.
+   */
+  get workers(): WorkerProxies {
+    return this.#bound.workerProxies();
   }
 
   // ---- facts ---------------------------------------------------------------------------------------------------------

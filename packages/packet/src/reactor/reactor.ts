@@ -3,6 +3,7 @@ import { PacketError } from '../errors.ts';
 import { type ConnectionFacts, observed, publish } from '../events.ts';
 import { optionError, resolveOptions } from '../options.ts';
 import { createPortableEngine, type Engine } from '../transport/index.ts';
+import type { WorkerProxies } from '../workers/index.ts';
 import { Connection } from './connection.ts';
 import { ConnectionCore } from './connection-core.ts';
 import {
@@ -57,7 +58,7 @@ export interface ReactorOptions {
 export type ConnectionClass<C extends Connection, A extends readonly unknown[]> = new (...args: A) => C;
 
 /** Constructor arguments of the handler, required only when it has some. */
-export type HandlerArgs<A extends readonly unknown[]> = A extends readonly []
+export type HandlerArgs<A extends readonly unknown[]> = [] extends A
   ? { readonly args?: A | undefined }
   : { readonly args: A };
 
@@ -249,7 +250,7 @@ export class Reactor {
   // ---- workers -------------------------------------------------------------------------------------------------------
 
   /** Typed proxies of the workers, by name. @throws PacketError `ERR_PACKET_STATE` without workers or before `start()`. */
-  get workers(): object {
+  get workers(): WorkerProxies {
     return this.#service('workers').proxies();
   }
 
@@ -290,6 +291,7 @@ export class Reactor {
       void this.#stopping.then(this.#resolveStopped);
     } else if (drainMs === 0) {
       this.#connections.cut();
+      void this.#workers?.close(0);
     }
     return this.#stopping;
   }
@@ -310,10 +312,15 @@ export class Reactor {
   async #startWorkers(): Promise<void> {
     const { workers: folder, workerSetup: setup } = this.#options;
     if (folder === undefined) return;
-    throw new PacketError(
-      'ERR_PACKET_UNSUPPORTED',
-      `workers (${folder.href}, ${setup?.href ?? 'no setup'}) are not built in yet`,
-    );
+    // The one arrow from the reactor to the workers, taken only by programs that have some.
+    const { createWorkerService } = await import('../workers/index.ts');
+    this.#workers = await createWorkerService({
+      folder,
+      setup,
+      clock: this.#clock,
+      makeReactor: () => new Reactor(),
+      onError: (error, where) => this.#report(error, where, undefined),
+    });
   }
 
   #service(what: string): WorkerService {

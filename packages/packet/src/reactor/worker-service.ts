@@ -1,4 +1,5 @@
 import type { PacketError } from '../errors.ts';
+import type { WorkerProxies } from '../workers/index.ts';
 
 /** Options of one ask. */
 export interface AskOptions {
@@ -36,7 +37,7 @@ export interface WorkerService {
   /** Calls settle through `origin`, exactly once each, never from inside this method. */
   ask(origin: AskOrigin, worker: string, data: unknown, options: AskOptions): Ask;
   /** Typed proxies by worker name; bound to `origin` when given: its calls are cancelled with it. */
-  proxies(origin?: AskOrigin): object;
+  proxies(origin?: AskOrigin): WorkerProxies;
   /** The origin is gone: its pending calls are cancelled, late answers dropped and counted. */
   originClosed(origin: AskOrigin): void;
   /** Starts a worker that does not start by itself, or a keyed instance. */

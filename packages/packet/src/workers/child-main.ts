@@ -1,4 +1,5 @@
 import { inspect } from 'node:util';
+import { Reactor } from '../reactor/index.ts';
 import { openChildLane } from './child-lane.ts';
 import { WorkerRuntime } from './worker-runtime.ts';
 
@@ -7,6 +8,7 @@ import { WorkerRuntime } from './worker-runtime.ts';
 const runtime = new WorkerRuntime({
   exit: (code) => process.exit(code),
   after: (ms, callback) => void setTimeout(callback, ms).unref(),
+  makeReactor: () => new Reactor(),
 });
 
 process.on('uncaughtException', (error: unknown) => {

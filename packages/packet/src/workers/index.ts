@@ -9,4 +9,4 @@ export { createWorkerService, type WorkerServiceOptions, type Workers } from './
 export { Worker, type WorkerAsk, type WorkerCall } from './worker.ts';
 export { type WorkerConfig, type WorkerLimits, workerRows } from './worker-options.ts';
 export { DefaultWorkerProxy, WorkerProxy, type WorkerProxyContext, type WorkerRequest } from './worker-proxy.ts';
-export type { CallOptions, ProxyControls, TypedProxy, WorkerProxies, WorkerRegistry } from './worker-registry.ts';
+export type * from './worker-registry.ts';

@@ -13,6 +13,8 @@ export interface WorkerDefinition {
   readonly url: string;
   readonly exportName: string;
   readonly limits: WorkerLimits;
+  /** Node's options for its processes, beside those of all workers. */
+  readonly execArgv: readonly string[];
   readonly methods: readonly string[];
   readonly ProxyClass: WorkerProxyClass | undefined;
 }
@@ -51,7 +53,7 @@ export async function loadDefinitions(options: LoadOptions): Promise<readonly Wo
       file: file.path,
       url: pathToFileURL(file.path).href,
       exportName: report.exportName,
-      limits: resolveWorkerConfig(name, file.path, report.config),
+      ...resolveWorkerConfig(name, file.path, report.config),
       methods: report.methods,
       ProxyClass: await proxyClassOf(file),
     });

@@ -1,22 +1,24 @@
 import type { Clock } from '../clock.ts';
+import type { Reactor } from '../reactor/index.ts';
 import { createInlineLane } from './inline-lane.ts';
 import type { OpenPlace } from './instance.ts';
 import { openProcessLane } from './process-lane.ts';
 import { WorkerRuntime } from './worker-runtime.ts';
 
-/** Workers in processes of their own. @param execArgv Node's options for them; default as {@link inheritedExecArgv} */
-export function processPlaces(execArgv: readonly string[] = inheritedExecArgv()): OpenPlace {
+/** Workers in processes of their own. @param execArgv Node's options for them */
+export function processPlaces(execArgv: readonly string[]): OpenPlace {
   const entry = new URL('./child-main.js', import.meta.url);
   return (sink) => openProcessLane({ entry, execArgv }, sink);
 }
 
 /** Workers inside this process: nothing they do can be undone here, but nothing need be started. */
-export function inlinePlaces(clock: Clock): OpenPlace {
+export function inlinePlaces(clock: Clock, makeReactor: () => Reactor): OpenPlace {
   return (sink) => {
     const { master, openWorker } = createInlineLane(sink);
     const runtime = new WorkerRuntime({
       exit: () => undefined,
       after: (ms, callback) => clock.setTimer(ms, callback, false),
+      makeReactor,
     });
     runtime.attach(openWorker(runtime));
     return master;

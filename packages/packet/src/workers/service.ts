@@ -1,17 +1,17 @@
 import type { Clock } from '../clock.ts';
 import { PacketError } from '../errors.ts';
-import type { Ask, AskOptions, AskOrigin, WorkerService } from '../reactor/index.ts';
+import type { Ask, AskOptions, AskOrigin, Reactor, WorkerService } from '../reactor/index.ts';
 import { cancelledError } from './call-errors.ts';
 import { AskCall, type Call, CallTable, PromiseCall, RECEIVE_DATA } from './calls.ts';
 import { ValueHolder } from './held-values.ts';
 import { loadDefinitions, type WorkerDefinition } from './loader.ts';
 import { type OriginCalls, Origins } from './origins.ts';
-import { inlinePlaces, processPlaces } from './places.ts';
+import { inheritedExecArgv, inlinePlaces, processPlaces } from './places.ts';
 import { type CallTarget, Pool, type PoolStats } from './pool.ts';
 import { checkCallOptions, type FaceHost, ProxyFaces, unknownWorkerError } from './proxy-faces.ts';
 import { ProxySeat } from './proxy-seat.ts';
 import type { WorkerProxy } from './worker-proxy.ts';
-import type { CallOptions } from './worker-registry.ts';
+import type { CallOptions, WorkerProxies } from './worker-registry.ts';
 
 /** What {@link createWorkerService} is made from. */
 export interface WorkerServiceOptions {
@@ -20,6 +20,8 @@ export interface WorkerServiceOptions {
   /** Module that each worker, and the probe that reads the folder, imports before anything else. */
   readonly setup?: URL | undefined;
   readonly clock: Clock;
+  /** Makes the reactor of an inline worker. */
+  readonly makeReactor: () => Reactor;
   /** Node's own options for worker processes. @defaultValue those of this process, without what concerns debugging and tests */
   readonly execArgv?: readonly string[] | undefined;
   /** Runs every worker so, whatever its config says: `inline` for tests. */
@@ -123,8 +125,9 @@ class Service implements Workers, FaceHost {
     });
   }
 
-  proxies(origin?: AskOrigin): object {
-    return this.#faces.for(origin === undefined ? undefined : this.#origins.of(origin));
+  proxies(origin?: AskOrigin): WorkerProxies {
+    const faces = this.#faces.for(origin === undefined ? undefined : this.#origins.of(origin));
+    return faces as WorkerProxies;
   }
 
   originClosed(origin: AskOrigin): void {
@@ -185,14 +188,15 @@ class Service implements Workers, FaceHost {
 
   #makePool(definition: WorkerDefinition, key: string | undefined, options: unknown): Pool {
     const { name: worker, limits, url, exportName, ProxyClass } = definition;
-    const { setup, onError } = this.#options;
+    const execArgv = [...(this.#options.execArgv ?? inheritedExecArgv()), ...definition.execArgv];
+    const { setup, clock, makeReactor, onError } = this.#options;
     const transport = this.#options.transport ?? limits.transport;
     return new Pool({
       worker,
       key,
       limits,
       order: (index) => ({ worker, key, index, url, exportName, setup: setup?.href, options }),
-      open: transport === 'inline' ? inlinePlaces(this.#options.clock) : processPlaces(this.#options.execArgv),
+      open: transport === 'inline' ? inlinePlaces(clock, makeReactor) : processPlaces(execArgv),
       table: this.#table,
       seat: new ProxySeat(ProxyClass, worker, key, onError),
       holder: this.#holder,

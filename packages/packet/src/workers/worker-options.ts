@@ -1,5 +1,5 @@
 import { PacketError } from '../errors.ts';
-import { type Given, type Resolved, resolveOptions } from '../options.ts';
+import { type Given, optionError, type Resolved, resolveOptions } from '../options.ts';
 
 /** Options of one worker class: its `static config`. The rows are the only home of defaults and bounds. */
 export const workerRows = {
@@ -37,7 +37,10 @@ export const workerRows = {
 } as const;
 
 /** What a worker class may say in `static config`; defaults and bounds are in {@link workerRows}. */
-export type WorkerConfig = Given<typeof workerRows>;
+export type WorkerConfig = Given<typeof workerRows> & {
+  /** Node's options for its processes, after those they inherit: `['--max-old-space-size=128']`. Not for `inline`. */
+  readonly execArgv?: readonly string[] | undefined;
+};
 
 /** A worker's options, defaults filled in. */
 export type WorkerLimits = Resolved<typeof workerRows>;
@@ -66,15 +69,26 @@ export const serviceRows = {
  * Checks a class's `static config` and fills in defaults.
  * @throws PacketError `ERR_PACKET_WORKER_DEFINITION` naming the file, the option, its bounds and the value.
  */
-export function resolveWorkerConfig(worker: string, file: string, config: unknown): WorkerLimits {
+export function resolveWorkerConfig(
+  worker: string,
+  file: string,
+  config: unknown,
+): { readonly limits: WorkerLimits; readonly execArgv: readonly string[] } {
   if (typeof config !== 'object' || config === null) {
     throw definitionError(file, `the static config of worker "${worker}" must be an object, got ${String(config)}`);
   }
+  const owner = `worker "${worker}" config`;
   try {
-    return resolveOptions(`worker "${worker}" config`, workerRows, { ...config });
+    const execArgv: unknown = 'execArgv' in config ? (config.execArgv ?? []) : [];
+    if (!isTextList(execArgv)) throw optionError(owner, 'execArgv', 'an array of strings', execArgv);
+    return { limits: resolveOptions(owner, workerRows, { ...config }, ['execArgv']), execArgv };
   } catch (error) {
     throw definitionError(file, error instanceof Error ? error.message : String(error), error);
   }
+}
+
+function isTextList(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string');
 }
 
 /** The error for a worker file that cannot be used: `file` names it, `reason` says why. */

@@ -14,6 +14,8 @@ export interface RuntimeHost {
   exit(code: number): void;
   /** Waits `ms` milliseconds, for hooks that may not come back. */
   after(ms: number, callback: () => void): void;
+  /** Makes the worker's own reactor; handed in, because that area loads this one. */
+  makeReactor(): Reactor;
 }
 
 /**
@@ -35,7 +37,6 @@ export class WorkerRuntime implements LaneSink {
   #state = WAITING;
   #order: BootOrder | undefined;
   #worker: Worker | undefined;
-  #makeReactor: () => Reactor = noReactor;
   #reactor: Reactor | undefined;
   #methods: ReadonlyMap<string, WorkerMethod> = new Map();
   #receives = false;
@@ -107,8 +108,7 @@ export class WorkerRuntime implements LaneSink {
     this.#order = order;
     try {
       if (order.setup !== undefined) await import(order.setup);
-      const [module] = await Promise.all([import(order.url), this.#loadReactor()]);
-      const found = findWorkerClass(module as object);
+      const found = findWorkerClass((await import(order.url)) as object);
       if (typeof found === 'string') throw new PacketError('ERR_PACKET_WORKER_DEFINITION', `${order.url}: ${found}`);
       const worker = new found.WorkerClass();
       attachWorker(worker, this.#surroundings(order));
@@ -154,12 +154,6 @@ export class WorkerRuntime implements LaneSink {
     }
   }
 
-  // Loaded beside the worker's module, which as a rule loads it anyway, so that `this.reactor` need not be awaited.
-  async #loadReactor(): Promise<void> {
-    const area = await import('../reactor/index.ts');
-    this.#makeReactor = () => new area.Reactor();
-  }
-
   /** Exits when what was posted has left. */
   #exit(code: number): void {
     const lane = this.#lane;
@@ -179,7 +173,7 @@ export class WorkerRuntime implements LaneSink {
       index: order.index,
       currentCall: () => this.#currentCall(),
       reactor: () => {
-        this.#reactor ??= this.#makeReactor();
+        this.#reactor ??= this.#host.makeReactor();
         return this.#reactor;
       },
       sendData: (value) => this.#lane?.post({ type: 'EVENT', stream: 0, value }) ?? false,
@@ -299,10 +293,6 @@ export class WorkerRuntime implements LaneSink {
   #post(frame: Frame): void {
     this.#lane?.post(frame);
   }
-}
-
-function noReactor(): never {
-  throw new PacketError('ERR_PACKET_STATE', 'the worker is not booted yet');
 }
 
 /** Carries an error of the runtime's own past the worker's. */

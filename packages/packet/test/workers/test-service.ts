@@ -4,7 +4,7 @@ import type { TestContext } from 'node:test';
 import { type Clock, systemClock } from '../../src/clock.ts';
 import type { PacketError } from '../../src/errors.ts';
 import type { PacketEventName, PacketEvents } from '../../src/events.ts';
-import type { Ask, AskOptions, AskOrigin } from '../../src/reactor/index.ts';
+import { type Ask, type AskOptions, type AskOrigin, Reactor } from '../../src/reactor/index.ts';
 import {
   createWorkerService,
   type TypedProxy,
@@ -37,6 +37,7 @@ export async function startWorkers(
   const workers = await createWorkerService({
     folder: new URL(`./fixtures/${set}/`, import.meta.url),
     clock: systemClock,
+    makeReactor: () => new Reactor(),
     onError: (error, where) => errors.push({ error, where }),
     ...options,
   });
