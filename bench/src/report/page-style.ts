@@ -16,6 +16,7 @@ figcaption { font-weight: 600; margin-bottom: .25rem; }
 .plot { display: block; width: 100%; height: auto; max-width: 36rem; }
 .plot text { fill: var(--ink); font: 12px system-ui, sans-serif; } .plot .tick { fill: var(--soft); font-size: 11px; }
 .plot .value { font-weight: 600; }
+.plot .name, .plot .value, .plot .tick { paint-order: stroke; stroke: var(--card); stroke-width: 3px; stroke-linejoin: round; }
 .bar.ours { fill: var(--ours); } .bar.base, .bar.same { fill: var(--base); } .bar.same { opacity: .6; }
 .bar.peer { fill: var(--peer); } .bar.limit { fill: var(--limit); }
 .band { fill: var(--band); } .one { stroke: var(--soft); } .goal { stroke: var(--bad); stroke-dasharray: 4 3; stroke-width: 1.5; }
@@ -28,7 +29,7 @@ figcaption { font-weight: 600; margin-bottom: .25rem; }
 .missed { border-color: var(--bad) !important; } .missed .pass { color: var(--bad); }
 .not-decided-here { border-color: var(--open) !important; } .not-decided-here .pass { color: var(--open); }
 .table { overflow-x: auto; margin: .75rem 0; } table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .25rem .6rem; border-bottom: 1px solid var(--rule); white-space: nowrap; } .left { text-align: left; } .right { text-align: right; }
+th, td { padding: .25rem .6rem; border-bottom: 1px solid var(--rule); white-space: nowrap; } th { white-space: normal; overflow-wrap: normal; min-width: 6.5rem; vertical-align: bottom; } .left { text-align: left; } .right { text-align: right; }
 details summary { cursor: pointer; color: var(--soft); margin-top: .5rem; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; } dt { color: var(--soft); } dd { margin: 0; }
 `;
