@@ -103,13 +103,20 @@ export async function runBare(
   const shape = parseShape(process.argv.slice(2));
   const payload = payloadOf(shape.payload);
   const meter = new Meter();
-  let checked = false;
-  onAnswer((answer) => {
-    if (!checked) checkAnswer(answer, payload);
-    checked = true;
-    meter.answered();
-    if (meter.running) post(payload);
+  const started = new Promise<unknown>((resolve) => {
+    let first = true;
+    onAnswer((answer) => {
+      if (first) {
+        first = false;
+        resolve(answer);
+        return;
+      }
+      meter.answered();
+      if (meter.running) post(payload);
+    });
   });
+  post(payload);
+  checkAnswer(await started, payload);
   for (let sent = 0; sent < shape.outstanding; sent++) post(payload);
   finish(await meter.measure(shape));
 }
@@ -123,6 +130,7 @@ function checkAnswer(answer: unknown, payload: Payload): void {
 
 /** A clean exit lets --cpu-prof write its profile; pipes are written synchronously on POSIX. */
 function finish(rate: number): void {
+  if (rate === 0) throw new Error('no call was answered in the measured time');
   console.log(JSON.stringify({ rate }));
   process.exit(0);
 }
