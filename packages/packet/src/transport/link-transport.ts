@@ -1,4 +1,5 @@
 import { PacketError } from '../errors.ts';
+import type { NumberRow } from '../options.ts';
 import type { DetachedSocket } from './detached.ts';
 import { type FileDone, Outgoing, SLICE_BYTES } from './outgoing.ts';
 import type { Address, CloseReason, Transport, TransportSink } from './transport.ts';
@@ -20,8 +21,16 @@ export interface Link {
   release(): void;
 }
 
-/** Bytes that may be under way in each direction of a link, unless it is told otherwise. */
-export const DEFAULT_WINDOW_BYTES: number = 256 * 1024;
+/** What links have as option rows. */
+export interface LinkRows {
+  /** Bytes that may be under way between the two sides, per connection and direction. @defaultValue 262144 */
+  readonly windowBytes: NumberRow;
+}
+
+/** The option rows of links. */
+export const LINK_OPTIONS: LinkRows = {
+  windowBytes: { kind: 'number', fallback: 262_144, min: 4096, max: 67_108_864, unit: 'bytes' },
+};
 
 /** What is known about a link before it is open. */
 export interface LinkFacts {

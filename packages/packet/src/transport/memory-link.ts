@@ -2,7 +2,7 @@ import { PacketError, wrapError } from '../errors.ts';
 import type { Acceptable } from './acceptor.ts';
 import { formatAddress, UNNAMED } from './address.ts';
 import type { DetachedSocket } from './detached.ts';
-import { DEFAULT_WINDOW_BYTES, type Link, LinkTransport } from './link-transport.ts';
+import { LINK_OPTIONS, type Link, LinkTransport } from './link-transport.ts';
 import type { Address, CloseReason, Transport, TransportSink } from './transport.ts';
 
 /** Runs jobs in order and never at once: the wire of the memory engine. */
@@ -85,7 +85,7 @@ export class MemoryEnd implements Acceptable, Link {
   connect(name: string, sink: TransportSink): Transport {
     if (this.#taken) throw new PacketError('ERR_PACKET_STATE', `attach: ${name} has a transport already`);
     this.#taken = true;
-    this.#transport = new LinkTransport(this, sink, { name, windowBytes: DEFAULT_WINDOW_BYTES });
+    this.#transport = new LinkTransport(this, sink, { name, windowBytes: LINK_OPTIONS.windowBytes.fallback });
     return this.#transport;
   }
 

@@ -3,7 +3,7 @@ import { PacketError } from '../errors.ts';
 import type { Acceptable } from './acceptor.ts';
 import { formatAddress } from './address.ts';
 import type { DetachedSocket } from './detached.ts';
-import { DEFAULT_WINDOW_BYTES, type Link, LinkTransport } from './link-transport.ts';
+import { LINK_OPTIONS, type Link, LinkTransport } from './link-transport.ts';
 import { decodeReason, encodeReason, type FromOwner, type ToOwner } from './relay-wire.ts';
 import type { Address, CloseReason, Transport, TransportSink } from './transport.ts';
 
@@ -71,7 +71,7 @@ export function attachPort(detached: DetachedPort, sink: TransportSink, windowBy
   if (port.listenerCount('message') > 0) {
     throw new PacketError('ERR_PACKET_STATE', `attach: the port of ${name} has a transport already`);
   }
-  const window = windowBytes ?? DEFAULT_WINDOW_BYTES;
+  const window = windowBytes ?? LINK_OPTIONS.windowBytes.fallback;
   const link = new PortLink(port);
   const transport = openLink(link, name, window, sink);
   link.post({ do: 'open', windowBytes: window });

@@ -1,11 +1,11 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { PacketError } from '../errors.ts';
-import { type Given, type NumberRow, resolveOptions } from '../options.ts';
+import { type Given, resolveOptions } from '../options.ts';
 import { ACCEPTOR_OPTIONS, Accepted, Acceptor, type AcceptorRows } from './acceptor.ts';
 import { checkPort, formatEndpoint } from './address.ts';
 import { attachSource } from './attach.ts';
 import { writeToAll } from './broadcast.ts';
-import { DEFAULT_WINDOW_BYTES } from './link-transport.ts';
+import { LINK_OPTIONS, type LinkRows } from './link-transport.ts';
 import { AcceptedPort, connectPort, ownerGone } from './relay-link.ts';
 import { type ControlEvent, type ControlRequest, decodeError } from './relay-wire.ts';
 import type {
@@ -24,16 +24,10 @@ import type {
 } from './transport.ts';
 
 /** Options of {@link createRelayEngine}. */
-export interface RelayRows extends AcceptorRows {
-  /** Bytes that may be under way between the threads, per connection and direction. @defaultValue 262144 */
-  readonly windowBytes: NumberRow;
-}
+export interface RelayRows extends AcceptorRows, LinkRows {}
 
 /** The option rows of the relay engine. */
-export const RELAY_OPTIONS: RelayRows = {
-  ...ACCEPTOR_OPTIONS,
-  windowBytes: { kind: 'number', fallback: DEFAULT_WINDOW_BYTES, min: 4096, max: 64 * 1024 * 1024, unit: 'bytes' },
-};
+export const RELAY_OPTIONS: RelayRows = { ...ACCEPTOR_OPTIONS, ...LINK_OPTIONS };
 
 /**
  * An engine whose sockets belong to another thread, where `serveRelay` holds the other end of `port`.
