@@ -59,7 +59,7 @@ export class FrameStream {
     this.#decoder = new FrameDecoder(limits);
     this.#turnLeft = limits.turnBytes;
     this.#outliveWriteErrors();
-    socket.on('error', () => {}); // told by destroy()
+    socket.on('error', (error) => this.#readFailed(error));
     socket.on('end', () => this.#endInput({ by: 'eof' }));
     socket.on('close', () => this.#endInput({ by: 'eof' }));
   }
@@ -119,20 +119,27 @@ export class FrameStream {
     this.#socket.destroy();
   }
 
-  // Node destroys a socket when a write fails, and with it everything the other side wrote before it went away.
+  // A failed write makes Node drop what is still to be read, and the other side wrote that before it went away. So its
+  // streams are not told: the end of the input tells.
   #outliveWriteErrors(): void {
     const socket = this.#socket;
-    const destroy = socket.destroy.bind(socket);
-    socket.destroy = (error?: Error): Socket => {
-      if (error === undefined) return destroy();
-      this.#dropOutput();
-      const writing = 'syscall' in error && (error.syscall === 'write' || error.syscall === 'shutdown');
-      if (writing && this.#input === 'open') return socket;
-      const cut = wrapError('ERR_PACKET_SOCKET', 'reading a lane', error);
-      destroy();
-      this.#endInput(errnoOf(error) === 'ECONNRESET' ? { by: 'eof' } : { by: 'eof', error: cut });
-      return socket;
+    const write = socket._write.bind(socket);
+    const writev = socket._writev?.bind(socket);
+    const final = socket._final.bind(socket);
+    const survive = (done: () => void) => (error?: Error | null) => {
+      if (error != null) this.#dropOutput();
+      done();
     };
+    socket._write = (chunk, encoding, done) => write(chunk, encoding, survive(done));
+    if (writev !== undefined) socket._writev = (chunks, done) => writev(chunks, survive(done));
+    socket._final = (done) => final(survive(done));
+  }
+
+  #readFailed(error: Error): void {
+    this.#dropOutput();
+    // A reset is how a system may say that the other side is gone.
+    if (errnoOf(error) === 'ECONNRESET') this.#endInput({ by: 'eof' });
+    else this.#endInput({ by: 'eof', error: wrapError('ERR_PACKET_SOCKET', 'reading a lane', error) });
   }
 
   #endInput(how: InputEnd): void {

@@ -32,7 +32,7 @@ export function applyPatches(value: unknown, patches: readonly unknown[], parts:
     } else if (typeof container !== 'object' || container === null) {
       throw new TypeError('a patch without its container');
     } else if (place === 'property' && (typeof key === 'string' || typeof key === 'number')) {
-      setField(container, key, part);
+      (container as Record<string, unknown>)[key] = part;
     } else if (place === 'map-value' && types.isMap(container)) {
       container.set(key, part);
     } else if (place === 'key-position' && typeof key === 'number') {
@@ -65,19 +65,5 @@ function replaceKeys(container: object, replaced: ReadonlyMap<number, unknown>):
     }
   } else {
     throw new TypeError('a key position in something that has none');
-  }
-}
-
-/** Sets an own field, whatever its name. */
-export function setField(container: object, key: string | number, value: unknown): void {
-  if (key === '__proto__' || types.isNativeError(container)) {
-    Object.defineProperty(container, key, {
-      value,
-      writable: true,
-      configurable: true,
-      enumerable: key === '__proto__',
-    });
-  } else {
-    (container as Record<string, unknown>)[key] = value;
   }
 }

@@ -2,7 +2,7 @@ import { types } from 'node:util';
 import { type Binary, binaryKindOf, bytesOf, copyBinary } from './binary.ts';
 import type { LaneLimits } from './lane-options.ts';
 import { atKey, classNameOf, errorClass, isPlainClass, NotEncodable, toPacketError } from './not-encodable.ts';
-import { type PatchPlace, placeNumber, setField } from './patches.ts';
+import { type PatchPlace, placeNumber } from './patches.ts';
 
 /** A part too large to stay in its value: it is lent, not copied, and travels beside the value. */
 export type LargePart =
@@ -183,7 +183,7 @@ export class Snapshotter {
         } else if (Object.hasOwn(copy, name)) {
           // Not own: somebody gave Object.prototype an enumerable property.
           const held = this.#copy(value, depth + 1, copy, 'property', name);
-          if (held !== value) setField(copy, name, held);
+          if (held !== value) copy[name] = held;
         }
       }
     } catch (error) {

@@ -273,7 +273,8 @@ test('the slab is not written over while a batch of it has not left', () => {
   for (const [index, bytes] of records.entries()) assert.equal(decode([Buffer.from(bytes)]).frames[0]?.value, index);
   for (const _ of records) encoder.written();
   const [first, again] = [records[0], record('again')];
-  assert.equal(again.byteOffset, first?.byteOffset, 'and is used again when all have');
+  assert.equal(again.buffer, first?.buffer);
+  assert.equal(again.byteOffset, first?.byteOffset, 'it is used again when all have left');
 });
 
 function survives(chunks: readonly Buffer[]): void {

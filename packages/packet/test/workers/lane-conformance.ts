@@ -245,16 +245,19 @@ export function laneConformance(name: string, open: (options: TestedOptions) => 
     test('a getter of a posted value may post on the same lane', async () => {
       const { lane, log } = start();
       const value = {
-        before: { a: 1 },
-        get nested(): string {
-          lane.post({ type: 'CALL', stream: 1, value: { inner: [1] } });
-          return 'outer';
+        before: [Buffer.alloc(20_000, 1)],
+        inner: {
+          get nested(): string {
+            lane.post({ type: 'CALL', stream: 1, value: { inner: [1] } });
+            return 'outer';
+          },
         },
         after: [2],
       };
       lane.post({ type: 'CALL', stream: 2, value });
       assert.deepEqual((await log.frame('RESULT', 1)).value, { inner: [1] });
-      assert.deepEqual((await log.frame('RESULT', 2)).value, { before: { a: 1 }, nested: 'outer', after: [2] });
+      const outer = { before: [Buffer.alloc(20_000, 1)], inner: { nested: 'outer' }, after: [2] };
+      assert.deepEqual((await log.frame('RESULT', 2)).value, outer);
     });
 
     test('depth, size and node limits refuse at post', async () => {
@@ -438,7 +441,7 @@ export function laneConformance(name: string, open: (options: TestedOptions) => 
 
     test('frames of one stream arrive in the order they were posted, whatever their sizes', async () => {
       const sizes = fc.array(fc.tuple(fc.nat(3), fc.constantFrom(0, 10, 3000, 20_000, 90_000)), { maxLength: 60 });
-      const tested = start({ sliceBytes: 4096, maxOpenFrames: 2, flushFrames: 4 });
+      const tested = start({ sliceBytes: 4096, attachmentBytes: 1000, maxOpenFrames: 2, flushFrames: 4 });
       const { lane, log } = tested;
       await fc.assert(
         fc.asyncProperty(sizes, async (posts) => {

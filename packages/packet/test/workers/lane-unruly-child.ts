@@ -17,15 +17,15 @@ if (how === 'garbage') {
 } else if (how !== 'no-lane') {
   const lane = serveLane(
     (sink) => openChildLane(sink),
-    (loss) => report?.end(`LOST ${loss.kind}`),
+    (loss) => report?.write(`LOST ${loss.kind}\n`),
   );
   // What it tells goes here, and the end of it is the end of the process.
   const report = how === 'report' ? connect(Number(detail)) : undefined;
   report?.write('up\n');
   if (how === 'deaf') process.on('SIGTERM', () => lane.post({ type: 'STATUS', stream: 15 }));
   if (how === 'last-words') {
-    for (let index = 0; index < 1000; index++) lane.post({ type: 'STATUS', stream: index, value: 'x'.repeat(50) });
-    // Everything is in the socket, or will be: the process ends when it is.
+    for (let index = 0; index < 300; index++) lane.post({ type: 'STATUS', stream: index });
+    // It all fits in the socket, though nobody reads: the process ends when it is there.
     const leave = (): void => {
       if (lane.pendingFrames > 0) setImmediate(leave);
       else process.exit(7);
@@ -44,6 +44,12 @@ if (how === 'garbage') {
       detached: true,
     });
     lane.post({ type: 'STATUS', stream: 0, value: grandchild.pid });
+  }
+  if (how === 'late') {
+    // Its child writes the frame it was given when it sees its parent gone.
+    const script = `process.stdin.on('end', () => require('fs').writeSync(3, Buffer.from('${detail}', 'hex'))).resume()`;
+    spawn(process.execPath, ['-e', script], { stdio: ['pipe', 'ignore', 'ignore', 3], detached: true });
+    process.exit(0);
   }
   if (how === 'deaf' || how === 'last-words') lane.post({ type: 'HELLO', stream: 0 });
 }
