@@ -47,7 +47,7 @@ const LOADS: readonly Load[] = [
     goals: [{ base: CHANNEL, atLeast: 1 }],
   },
 ];
-const FULL_TIMES = { warmUpMs: 400, measureMs: 700 } as const;
+const FULL_TIMES = { warmUpMs: 500, measureMs: 600 } as const;
 const QUICK_TIMES = { warmUpMs: 100, measureMs: 100 } as const;
 
 /** One library or channel, in a process of its own. */

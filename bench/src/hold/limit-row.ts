@@ -33,7 +33,7 @@ function limitRow(measured: LimitMeasurement, limit: string, worst: number, pass
     ...(values.length === 1 ? [] : [`median ${format(median(values))} of ${values.length}`]),
     ...(control === undefined || control.length === 0
       ? []
-      : [`the machine by itself: ${format(Math.max(...control))}`]),
+      : [`with nothing under test: ${format(Math.max(...control))}`]),
     ...(note === undefined ? [] : [note]),
   ];
   return {
