@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { netTest } from '@packet/testing';
 import type { CloseReason } from '../../src/transport/index.ts';
+import { duplexPair } from './duplex-pair.ts';
 import { assertSameBytes, type MakeEngine, pattern, STOPPED, Stage } from './stage.ts';
 
 /** How a transport ends. */
@@ -99,6 +101,23 @@ export function closingRules(make: MakeEngine): void {
     assert.equal(server.chunks.length, 1);
   });
 
+  netTest('abort inside bytes of an attached stream: the chunks it has buffered are not delivered', async (t) => {
+    const stage = await Stage.open(t, make);
+    const { here, there } = duplexPair();
+    const probe = stage
+      .keep(stage.probe('attached', { bytes: () => probe.abort(STOPPED) }))
+      .own((sink) => stage.engine.attach({ stream: here }, sink));
+    probe.pause();
+    for (const text of ['one', 'two', 'three']) there.write(text);
+    there.end();
+    await once(there, 'finish');
+    await stage.roundTrip();
+    probe.resume();
+    assert.equal(await probe.closedWith(), STOPPED);
+    await stage.roundTrip();
+    assert.deepEqual(probe.chunks.map(String), ['one']);
+  });
+
   for (const event of ['opened', 'drained', 'ended'] as const) {
     netTest(`abort inside ${event}: closed is all that follows`, async (t) => {
       const stage = await Stage.open(t, make);
@@ -160,11 +179,12 @@ export function closingRules(make: MakeEngine): void {
     client.writeText('still does not throw');
   });
 
-  netTest('a reset closes a paused transport that is writing', async (t) => {
+  netTest('a reset closes a paused transport that is writing, unread input or not', async (t) => {
     const stage = await Stage.open(t, make);
     const { client, server } = await stage.pair();
     client.pause();
     server.pause();
+    server.writeText('unread');
     client.write(pattern(16_000_000));
     await stage.roundTrip();
     server.abort(STOPPED);

@@ -36,7 +36,7 @@ export function outputRules(make: MakeEngine): void {
     server.pause();
     const sent = pattern(FLOOD_BYTES);
     client.write(sent);
-    await stage.roundTrip();
+    await stage.stuck(client);
     const waiting = client.transport.pendingBytes;
     assert(waiting > 0, 'a peer that does not read makes output wait');
     assert.equal(client.transport.bytesOut, FLOOD_BYTES - waiting);
@@ -81,6 +81,24 @@ export function outputRules(make: MakeEngine): void {
     await stage.roundTrip();
     assert.equal(client.drains, 2);
   });
+
+  for (const size of [1000, 100_000]) {
+    netTest(`the first write of ${size} bytes that has to wait drains, though no other follows`, async (t) => {
+      const stage = await Stage.open(t, make);
+      const { client, server } = await stage.pair();
+      server.pause();
+      const chunk = pattern(size);
+      let written = 0;
+      while (client.transport.pendingBytes === 0) {
+        client.write(chunk);
+        written += size;
+        if (written % 1_000_000 === 0) await turn();
+      }
+      server.resume();
+      await client.saw('drained');
+      await server.gotBytes(written);
+    });
+  }
 
   netTest('small writes behind a reader that stopped wait, drain and arrive', async (t) => {
     const stage = await Stage.open(t, make);

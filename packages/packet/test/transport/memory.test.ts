@@ -3,7 +3,7 @@ import { describe } from 'node:test';
 import { netTest } from '@packet/testing';
 import { createMemoryEngine, type Engine } from '../../src/transport/index.ts';
 import { transportConformance } from './conformance.ts';
-import { ANYWHERE, endpointOf, LISTEN, Stage } from './stage.ts';
+import { ANYWHERE, endpointOf, LISTEN, pattern, Stage } from './stage.ts';
 
 const make = (): { engine: Engine } => ({ engine: createMemoryEngine() });
 
@@ -62,5 +62,17 @@ describe('memory engine, its own address space', () => {
     const detached = (await desk.next()).detach();
     stage.keep(stage.probe('first')).own((sink) => stage.engine.attach(detached, sink));
     assert.throws(() => stage.engine.attach(detached, stage.probe('second')), { code: 'ERR_PACKET_STATE' });
+  });
+
+  netTest('the window stays what it is, however much has passed through it', async (t) => {
+    const stage = await Stage.open(t, make);
+    const { client, server } = await stage.pair();
+    client.write(pattern(5_000_000));
+    await server.gotBytes(5_000_000);
+    server.pause();
+    client.write(pattern(5_000_000));
+    await stage.stuck(client);
+    const underWay = client.transport.bytesOut - server.received;
+    assert(underWay <= 256 * 1024, `${underWay} bytes under way`);
   });
 });

@@ -272,6 +272,24 @@ describe('portable engine, sockets from elsewhere', () => {
     assert.equal(probe.events[0], 'opened');
   });
 
+  netTest('an attached socket made without allowHalfOpen still answers a peer that ended', async (t) => {
+    const stage = await Stage.open(t, make);
+    const desk = await stage.desk();
+    const { endpoint } = desk;
+    assert('port' in endpoint);
+    const stream = rawConnect(endpoint);
+    await once(stream, 'connect');
+    const probe = stage.keep(stage.probe('attached')).own((sink) => stage.engine.attach({ stream }, sink));
+    const server = stage.open(await desk.next());
+    server.end();
+    await probe.saw('ended');
+    await stage.roundTrip();
+    probe.writeText('answer');
+    probe.end();
+    assert.deepEqual(await server.closedWith(), { by: 'local', clean: true });
+    assert.equal(server.data.toString(), 'answer');
+  });
+
   netTest('live hand-off is refused as unsupported', async (t) => {
     const stage = await Stage.open(t, make);
     const { client } = await stage.pair();

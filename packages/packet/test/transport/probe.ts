@@ -90,8 +90,11 @@ export class Probe implements TransportSink {
 
   writeFile(fd: number, offset: number, length: number): Promise<Error | undefined> {
     return new Promise((resolve) => {
+      let calls = 0;
       this.#scene.run(() =>
         this.transport.writeFile(fd, offset, length, (error) => {
+          calls += 1;
+          if (calls > 1) this.#violation('done came twice');
           if (this.#scene.inside) this.#violation('done came re-entrantly');
           resolve(error);
         }),

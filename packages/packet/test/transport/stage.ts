@@ -154,6 +154,15 @@ export class Stage {
     await Promise.all([client.saw('closed'), server.saw('closed')]);
   }
 
+  /** Waits until the probe's output stands still: whatever its peer does not read has nowhere to go any more. */
+  async stuck(probe: Probe): Promise<void> {
+    let before = -1;
+    while (before !== probe.transport.bytesOut) {
+      before = probe.transport.bytesOut;
+      for (let trips = 0; trips < 3; trips += 1) await this.roundTrip();
+    }
+  }
+
   /** An endpoint of this engine where nobody listens. */
   async nobody(): Promise<Endpoint> {
     const desk = await this.listen();
