@@ -59,8 +59,8 @@ export type ConnectionClass<C extends Connection, A extends readonly unknown[]> 
 
 /** Constructor arguments of the handler, required only when it has some. */
 export type HandlerArgs<A extends readonly unknown[]> = [] extends A
-  ? { readonly args?: A | undefined }
-  : { readonly args: A };
+  ? { readonly args?: Readonly<A> | undefined }
+  : { readonly args: Readonly<A> };
 
 const OTHER_NAMES = ['workers', 'workerSetup', 'onError', 'clock', 'engine'];
 

@@ -1,19 +1,12 @@
 import { types } from 'node:util';
 import { type Context, createContext, Script } from 'node:vm';
+import type { EvaluationLimits } from './eval-options.ts';
 
 /** What became of an expression, as one line of text. */
 export interface Evaluation {
   readonly ok: boolean;
   /** The value as JSON, or `error: …`. */
   readonly text: string;
-}
-
-/** Limits of one evaluation. */
-export interface SandboxLimits {
-  /** Longest run of the expression, and again of turning its value into text, in milliseconds. */
-  readonly timeoutMs: number;
-  /** Longest text, in characters. */
-  readonly maxAnswer: number;
 }
 
 /** Where the context keeps its formatter, and where it finds what the expression gave. */
@@ -66,7 +59,7 @@ const FAILED = (maxAnswer: number): Script => new Script(`${FORMATTER}(true, ${m
  * Contexts share nothing: what one expression defines, the next does not see. `node:vm` keeps honest code in its place and
  * is **no security boundary by itself**; the process around it must be one you can lose.
  */
-export function evaluate(source: string, limits: SandboxLimits): Evaluation {
+export function evaluate(source: string, limits: EvaluationLimits): Evaluation {
   // import() gives a promise of the world outside the context, through which the expression could reach it. The word cannot be
   // spelt with escapes, and code from strings is off, so it is in the source or nowhere.
   if (/\bimport\b/.test(source)) return refusal('import is not available here');
@@ -93,7 +86,7 @@ export function evaluate(source: string, limits: SandboxLimits): Evaluation {
   }
 }
 
-function run(script: Script, context: Context, { timeoutMs }: SandboxLimits): unknown {
+function run(script: Script, context: Context, { timeoutMs }: EvaluationLimits): unknown {
   // With displayErrors Node reads the stack of what was thrown, outside the time limit: Error.prepareStackTrace could spin there.
   return script.runInContext(context, { timeout: timeoutMs, displayErrors: false });
 }
@@ -105,7 +98,7 @@ function withoutText(value: unknown): string | undefined {
   return typeof value === 'function' ? 'a function' : undefined;
 }
 
-function format(formatter: Script, value: unknown, context: Context, limits: SandboxLimits): Evaluation {
+function format(formatter: Script, value: unknown, context: Context, limits: EvaluationLimits): Evaluation {
   let text: unknown;
   try {
     // Only the context's own value goes in: an object made out here would be a way out.
@@ -125,7 +118,7 @@ function tookTooLong(error: unknown): boolean {
   return Object.getOwnPropertyDescriptor(error, 'code')?.value === 'ERR_SCRIPT_EXECUTION_TIMEOUT';
 }
 
-function timedOut(limits: SandboxLimits): Evaluation {
+function timedOut(limits: EvaluationLimits): Evaluation {
   return refusal(`deadline: the expression ran longer than ${limits.timeoutMs} ms`);
 }
 
