@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { describe } from 'node:test';
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
-import { type NetTest, netTest, turn } from '@packet/testing';
+import { MessageChannel, type Worker } from 'node:worker_threads';
+import { type NetTest, netTest } from '@packet/testing';
 import {
   type Address,
   createMemoryEngine,
@@ -13,15 +13,8 @@ import {
   serveRelay,
 } from '../../src/transport/index.ts';
 import { transportConformance } from './conformance.ts';
-import type { RelayThreadRole } from './relay-thread.ts';
-import { ANYWHERE, assertSameBytes, type EngineUnderTest, endpointOf, LISTEN, pattern, Stage } from './stage.ts';
-
-/** A relay engine here, its sockets in a thread of their own. */
-function overThread(): EngineUnderTest & { readonly worker: Worker } {
-  const { port1, port2 } = new MessageChannel();
-  const worker = thread({ role: 'owner', port: port2 }, [port2]);
-  return { engine: createRelayEngine(port1), close: () => endThread(worker, port1), worker };
-}
+import { overThread, thread } from './relay-over-thread.ts';
+import { ANYWHERE, assertSameBytes, endpointOf, LISTEN, pattern, Stage } from './stage.ts';
 
 transportConformance('relay', overThread);
 
@@ -192,16 +185,6 @@ describe('relay engine, over an engine in memory', () => {
     await assert.rejects(stage.engine.listen({ shared }, LISTEN, sink), { code: 'ERR_PACKET_UNSUPPORTED' });
   });
 });
-
-function thread(role: RelayThreadRole, transferList: MessagePort[] = []): Worker {
-  return new Worker(new URL('./relay-thread.js', import.meta.url), { workerData: role, transferList });
-}
-
-async function endThread(worker: Worker, port: MessagePort): Promise<void> {
-  const closed = once(port, 'close');
-  await worker.terminate();
-  await Promise.race([closed, turn()]);
-}
 
 function attachThread(t: NetTest): Worker {
   const worker = thread({ role: 'attach' });
