@@ -155,7 +155,7 @@ export class Instance implements ProcessLaneSink {
       this.#kill();
     } else {
       this.#timer = this.#table.clock.setTimer(graceMs, () => this.#kill());
-      this.#lane.post({ type: 'DRAIN', stream: 0, value: graceMs });
+      this.#lane.post({ type: 'DRAIN', stream: 0, value: Math.ceil(graceMs) });
     }
     return this.#gone;
   }

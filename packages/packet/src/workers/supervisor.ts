@@ -171,7 +171,8 @@ export class Supervisor implements InstanceOwner {
       slot.instance = undefined;
       if (!this.#stopping) restartInMs = this.#afterLoss(slot, instance, loss);
       // Where calls were lost, their callers hear of it; a parked or never started one is reported as such.
-      if (restartInMs !== undefined && calls.length === 0) this.#report(exitError(instance.facts, loss));
+      const unheard = restartInMs !== undefined && calls.length === 0;
+      if (unheard || (this.#stopping && loss.error !== undefined)) this.#report(exitError(instance.facts, loss));
     }
     const { exitCode, signal } = loss;
     publish('packet:worker.exited', () => ({ ...instance.facts, exitCode, signal, lost: calls.length, restartInMs }));

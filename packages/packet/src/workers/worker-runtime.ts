@@ -144,14 +144,16 @@ export class WorkerRuntime implements LaneSink {
     this.#exit(0);
   }
 
+  /** Says goodbye to the worker and stops its reactor; returns what went wrong. */
   async #unbind(graceMs: number): Promise<{ readonly error: unknown } | undefined> {
+    let failure: { readonly error: unknown } | undefined;
     try {
       await this.#worker?.unbind();
-      await this.#reactor?.stop({ drainMs: graceMs });
-      return undefined;
     } catch (error) {
-      return { error };
+      failure = { error };
     }
+    await this.#reactor?.stop({ drainMs: graceMs });
+    return failure;
   }
 
   /** Exits when what was posted has left. */

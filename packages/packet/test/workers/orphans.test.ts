@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer, type Socket } from 'node:net';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
+  test(`workers end when their master dies of ${signal}, whatever they wait for`, { timeout: 30_000 }, async (t) => {
+    // Each worker holds a connection to this server, so its end can be seen from here.
+    const server = createServer();
+    t.after(() => server.close());
+    const held: Promise<unknown>[] = [];
+    server.on('connection', (socket: Socket) => {
+      socket.on('error', () => undefined);
+      socket.resume();
+      held.push(once(socket, 'close'));
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const address = server.address();
+    assert.ok(address !== null && typeof address === 'object');
+    const entry = fileURLToPath(new URL('./master-main.js', import.meta.url));
+    const master = spawn(process.execPath, [entry, String(address.port)], { stdio: ['ignore', 'pipe', 'inherit'] });
+    t.after(() => master.kill('SIGKILL'));
+    const [ready] = (await once(master.stdout, 'data')) as [Buffer];
+    assert.equal(ready.toString(), 'ready\n');
+    assert.equal(held.length, 2);
+    master.kill(signal);
+    await once(master, 'exit');
+    await Promise.all(held);
+  });
+}

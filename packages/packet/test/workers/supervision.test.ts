@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, type TestContext, test } from 'node:test';
+import { ManualClock } from '../../src/clock.ts';
+import type { Boots } from './fixtures/boot/boots.ts';
+import type { Misbehave } from './fixtures/settle/misbehave.ts';
+import { nextEvent, outcomeOf, startWorkers } from './test-service.ts';
+
+function flagFile(t: TestContext): { flag: string; spoil(): void; repair(): void } {
+  const folder = mkdtempSync(join(tmpdir(), 'packet-boot-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const flag = join(folder, 'bad');
+  return { flag, spoil: () => writeFileSync(flag, ''), repair: () => rmSync(flag) };
+}
+
+describe('restarts', () => {
+  test('the first is immediate, each further one waits longer, then the worker is parked, and a start revives it', async (t) => {
+    const clock = new ManualClock();
+    const { flag, spoil, repair } = flagFile(t);
+    const { workers, proxy, errors } = await startWorkers(t, 'boot', { clock });
+    await workers.start('boots', { options: { flag, bad: 'throw' } });
+    const boots = proxy<Boots>('boots');
+    spoil();
+    const died = nextEvent('packet:worker.exited');
+    assert.equal((await outcomeOf(boots.exit())).error?.code, 'ERR_PACKET_WORKER_LOST');
+    assert.equal((await died).restartInMs, 0);
+    // maxRestarts is 2 and restartBaseMs is 1: one more immediate failure, one pause, then the end.
+    const second = await nextEvent('packet:worker.exited');
+    const pauseMs = Number(second.restartInMs);
+    assert.ok(pauseMs >= 0.5 && pauseMs <= 1, `paused ${pauseMs}`);
+    assert.equal(second.lost, 0);
+    assert.match(String(errors.at(-1)?.error), /boot failed on purpose/);
+    assert.deepEqual(counts(workers), { ready: 0, waiting: 1, parked: 0 });
+    const waiting = outcomeOf(boots.echo('while it waits'));
+    const parked = nextEvent('packet:worker.parked');
+    clock.advance(1);
+    const { error } = await parked;
+    assert.equal(error.details.deaths, 3);
+    assert.match(error.message, /parked after 3 deaths in a row.*boot failed on purpose/);
+    assert.equal((await waiting).error, error);
+    assert.deepEqual(counts(workers), { ready: 0, waiting: 0, parked: 1 });
+    assert.equal(clock.pending, 0, 'a parked worker waits for nothing');
+    await assert.rejects(workers.start('boots', {}), { code: 'ERR_PACKET_WORKER_BOOT' });
+    repair();
+    await workers.start('boots', {});
+    assert.equal(await boots.echo('alive'), 'alive');
+  });
+
+  test('a healthy time makes the count begin anew', async (t) => {
+    const clock = new ManualClock();
+    const { flag } = flagFile(t);
+    const { workers } = await startWorkers(t, 'boot', { clock });
+    let up = nextEvent('packet:worker.started');
+    await workers.start('boots', { options: { flag, bad: 'throw' } });
+    for (let death = 0; death < 10; death++) {
+      const { pid } = await up;
+      clock.advance(10_000);
+      const died = nextEvent('packet:worker.exited');
+      up = nextEvent('packet:worker.started');
+      process.kill(Number(pid), 'SIGKILL');
+      assert.equal((await died).restartInMs, 0);
+    }
+    await up;
+  });
+
+  test('calls that kill their worker are never a reason to park it', async (t) => {
+    const clock = new ManualClock();
+    const { flag } = flagFile(t);
+    const { workers, proxy, errors } = await startWorkers(t, 'boot', { clock });
+    await workers.start('boots', { options: { flag, bad: 'throw' } });
+    const boots = proxy<Boots>('boots');
+    for (let death = 0; death < 6; death++) {
+      const died = nextEvent('packet:worker.exited');
+      const up = nextEvent('packet:worker.started');
+      assert.equal((await outcomeOf(boots.exit())).error?.code, 'ERR_PACKET_WORKER_LOST');
+      clock.advance(Number((await died).restartInMs));
+      await up;
+    }
+    assert.equal(await boots.echo('alive'), 'alive');
+    assert.deepEqual(errors, [], 'whoever called has heard of each');
+  });
+});
+
+describe('the cancel ladder', () => {
+  test('a blocked worker is killed only when the grace is over, and its replacement does not wait for its end', async (t) => {
+    const clock = new ManualClock();
+    const { proxy } = await startWorkers(t, 'settle', { clock });
+    const worker = proxy<Misbehave>('misbehave');
+    const pid = await worker.pid();
+    let exited = false;
+    const gone = nextEvent('packet:worker.exited').then((event) => {
+      exited = true;
+      return event;
+    });
+    const loop = outcomeOf(worker.$with({ deadlineMs: 1000 }).spin());
+    const next = worker.pid();
+    clock.advance(999);
+    await new Promise((resolve) => setImmediate(resolve));
+    clock.advance(1);
+    assert.equal((await loop).error?.code, 'ERR_PACKET_DEADLINE');
+    clock.advance(99);
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(exited, false);
+    clock.advance(1);
+    assert.notEqual(await next, pid);
+    assert.deepEqual([(await gone).pid, (await gone).signal], [pid, 'SIGKILL']);
+    assert.equal(clock.pending, 0);
+  });
+
+  test('a worker that turns but goes on with a cancelled call is replaced, and its neighbours finish', async (t) => {
+    const clock = new ManualClock();
+    const { proxy } = await startWorkers(t, 'ladder', { clock });
+    const worker = proxy<import('./fixtures/ladder/many.ts').Many>('many');
+    const pid = await worker.pid();
+    const hang = outcomeOf(worker.$with({ deadlineMs: 1000 }).hang());
+    const neighbour = worker.through();
+    assert.equal(await worker.waits(), true);
+    const seen = worker.cancelled();
+    clock.advance(1000);
+    assert.equal((await hang).error?.code, 'ERR_PACKET_DEADLINE');
+    await seen;
+    const replaced = nextEvent('packet:worker.started');
+    clock.advance(100);
+    assert.notEqual((await replaced).pid, pid);
+    assert.notEqual(await worker.pid(), pid, 'new calls go to the replacement');
+    const gone = nextEvent('packet:worker.exited');
+    process.kill(pid, 'SIGUSR2');
+    assert.equal(await neighbour, pid, 'the neighbour was answered by the old one');
+    clock.advance(100);
+    assert.equal((await gone).pid, pid);
+    assert.equal((await gone).lost, 0);
+  });
+});
+
+function counts(workers: import('../../src/workers/index.ts').Workers) {
+  const [pool] = workers.stats().pools;
+  return { ready: pool?.ready, waiting: pool?.waiting, parked: pool?.parked };
+}
