@@ -1,5 +1,6 @@
 import { PacketError } from '../errors.ts';
 import type { NumberRow } from '../options.ts';
+import { goneError } from './close-reasons.ts';
 import type { DetachedSocket } from './detached.ts';
 import { type FileDone, Outgoing, SLICE_BYTES } from './outgoing.ts';
 import type { Address, CloseReason, Transport, TransportSink } from './transport.ts';
@@ -124,7 +125,7 @@ export class LinkTransport implements Transport {
 
   writeFile(fd: number, offset: number, length: number, done: FileDone): void {
     if (this.#reason !== undefined || this.#abortReason !== undefined || this.#ending) {
-      process.nextTick(done, this.#goneError());
+      process.nextTick(done, goneError(this.#name, this.#abortReason ?? this.#reason));
       return;
     }
     this.#queue().pushFile(fd, offset, length, done);
@@ -139,6 +140,7 @@ export class LinkTransport implements Transport {
 
   abort(reason: CloseReason): void {
     if (this.#delivered || this.#abortReason !== undefined) return;
+    if (this.#reason === undefined) this.#postBatch(); // it counts as taken
     this.#abortReason = reason;
     this.#drop(reason);
     if (this.#reason === undefined) this.#link.abort(reason);
@@ -240,11 +242,7 @@ export class LinkTransport implements Transport {
 
   #flush(): void {
     if (this.#reason !== undefined || this.#abortReason !== undefined || !this.#open) return;
-    if (this.#batchBytes > 0) {
-      this.#post(exactCopy(this.#batch, this.#batchBytes));
-      this.#batch = [];
-      this.#batchBytes = 0;
-    }
+    this.#postBatch();
     while (this.#credit > 0) {
       const slice = this.#outgoing?.take(Math.min(this.#credit, SLICE_BYTES));
       if (slice === undefined) break;
@@ -267,6 +265,14 @@ export class LinkTransport implements Transport {
     }
   }
 
+  #postBatch(): void {
+    if (this.#batchBytes === 0) return;
+    const bytes = exactCopy(this.#batch, this.#batchBytes);
+    this.#batch = [];
+    this.#batchBytes = 0;
+    this.#post(bytes);
+  }
+
   #post(bytes: Uint8Array): void {
     this.#credit -= bytes.byteLength;
     this.#posted += bytes.byteLength;
@@ -276,7 +282,7 @@ export class LinkTransport implements Transport {
   #drop(reason: CloseReason): void {
     this.#batch = [];
     this.#batchBytes = 0;
-    this.#outgoing?.drop(this.#goneError(reason));
+    this.#outgoing?.drop(goneError(this.#name, reason));
   }
 
   // Input.
@@ -315,13 +321,6 @@ export class LinkTransport implements Transport {
     this.#delivered = true;
     this.#sink.closed(this.#abortReason ?? this.#reason);
     this.#link.release();
-  }
-
-  #goneError(reason?: CloseReason): PacketError {
-    const cause = (reason ?? this.#abortReason ?? this.#reason)?.error;
-    return new PacketError('ERR_PACKET_ABORTED', `writeFile on ${this.#name}: it closed or its output ended`, {
-      cause,
-    });
   }
 }
 

@@ -5,8 +5,8 @@ import { ACCEPTOR_OPTIONS, Accepted, Acceptor, type AcceptorRows } from './accep
 import { checkPort, formatEndpoint, ipAddress, UNNAMED } from './address.ts';
 import { attachSource } from './attach.ts';
 import { writeToAll } from './broadcast.ts';
+import { connectError } from './close-reasons.ts';
 import { MemoryEnd, MemoryWire } from './memory-link.ts';
-import { connectError } from './stream-transport.ts';
 import type {
   Address,
   AttachSource,

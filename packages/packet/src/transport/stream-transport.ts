@@ -1,13 +1,17 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { errnoOf, messageOf, PacketError, type PacketErrorCode, wrapError } from '../errors.ts';
+import { PacketError } from '../errors.ts';
 import { localAddressOf, remoteAddressOf } from './address.ts';
+import { goneError, reasonOf } from './close-reasons.ts';
 import type { DetachedSocket } from './detached.ts';
 import { type FileDone, Outgoing, SLICE_BYTES } from './outgoing.ts';
 import type { Address, CloseReason, Transport, TransportSink } from './transport.ts';
 
 const OWNER: unique symbol = Symbol('packet.transport');
 const EMPTY = Buffer.alloc(0);
+
+/** Up to here copying several writes into one is cheaper than a gathering system call. */
+const COPY_BYTES = 16 * 1024;
 
 interface OwnedStream extends Duplex {
   [OWNER]?: StreamTransport;
@@ -31,7 +35,8 @@ export interface StreamFacts {
  *       +---- error --------+---- error, abort, both ended -+
  *
  * Once settled nothing but `closed` is delivered. Output beyond {@link SLICE_BYTES} waits in an {@link Outgoing} and
- * follows as the stream empties, so `pendingBytes` falls in steps however large one write was.
+ * follows as the stream empties, so `pendingBytes` falls in steps however large one write was. What a sink writes
+ * while it is given a chunk leaves together when it returns.
  */
 export class StreamTransport implements Transport {
   readonly #stream: OwnedStream;
@@ -50,6 +55,11 @@ export class StreamTransport implements Transport {
   #direct = false;
   /** Some output had to wait since the last `drained`. */
   #waiting = false;
+  /** Writes are held to leave together: inside `bytes`, and inside one gather. They count as taken. */
+  #gathering = false;
+  #held: Uint8Array | undefined;
+  #heldMore: Uint8Array[] | undefined;
+  #heldBytes = 0;
   #paused = false;
   #ending = false;
   #endHeld = false;
@@ -118,12 +128,14 @@ export class StreamTransport implements Transport {
       process.nextTick(done, goneError(this.#name, this.#reason));
       return;
     }
+    this.#flushHeld();
     this.#queue().pushFile(fd, offset, length, done);
     if (this.#open) this.#feed();
   }
 
   end(): void {
     if (this.#reason !== undefined || this.#ending) return;
+    this.#flushHeld();
     this.#ending = true;
     this.#first ??= 'local';
     if (this.#direct) this.#stream.end();
@@ -131,6 +143,7 @@ export class StreamTransport implements Transport {
 
   abort(reason: CloseReason): void {
     if (this.#reason !== undefined) return;
+    this.#flushHeld(); // it counts as taken
     this.#settle(reason);
     if (this.#streamClosed) process.nextTick(gone, this);
   }
@@ -160,21 +173,57 @@ export class StreamTransport implements Transport {
     const size = bytes.byteLength;
     if (size === 0) return;
     const stream = this.#stream;
-    if (this.#direct && stream.writableLength + size <= SLICE_BYTES) {
-      this.#written += size;
-      stream.write(bytes, this.#notify);
-      if (stream.writableLength !== 0 && !this.#waiting) this.#wait();
-    } else {
+    if (!this.#direct || stream.writableLength + this.#heldBytes + size > SLICE_BYTES) {
+      this.#flushHeld();
       this.#queue().push(bytes);
       if (this.#open) this.#feed();
+      return;
+    }
+    this.#written += size;
+    if (this.#gathering) {
+      this.#hold(bytes, size);
+    } else {
+      stream.write(bytes, this.#notify);
+      if (stream.writableLength !== 0 && !this.#waiting) this.#wait();
     }
   }
 
   #writeMany(parts: readonly Uint8Array[]): void {
-    const stream = this.#stream;
-    stream.cork();
+    const outer = this.#gathering;
+    this.#gathering = true;
     for (const part of parts) this.#writeOne(part);
-    stream.uncork();
+    this.#gathering = outer;
+    if (!outer) this.#flushHeld();
+  }
+
+  #hold(bytes: Uint8Array, size: number): void {
+    this.#heldBytes += size;
+    if (this.#held === undefined) this.#held = bytes;
+    else if (this.#heldMore === undefined) this.#heldMore = [bytes];
+    else this.#heldMore.push(bytes);
+  }
+
+  /** Writes what was held, with one system call however many writes it was. */
+  #flushHeld(): void {
+    const first = this.#held;
+    if (first === undefined) return;
+    const stream = this.#stream;
+    const more = this.#heldMore;
+    const size = this.#heldBytes;
+    this.#held = undefined;
+    this.#heldMore = undefined;
+    this.#heldBytes = 0;
+    if (more === undefined) {
+      stream.write(first, this.#notify);
+    } else if (size <= COPY_BYTES) {
+      stream.write(Buffer.concat([first, ...more], size), this.#notify);
+    } else {
+      stream.cork();
+      stream.write(first, this.#notify);
+      for (const bytes of more) stream.write(bytes, this.#notify);
+      stream.uncork();
+    }
+    if (stream.writableLength !== 0 && !this.#waiting) this.#wait();
   }
 
   #accepted(): number {
@@ -208,12 +257,12 @@ export class StreamTransport implements Transport {
     else if (this.#waiting) process.nextTick(flushed, this);
   }
 
-  /** Makes sure {@link #onRoom} is called when the stream has taken what it was given. */
+  /** Makes sure {@link streamRoom} is called when the stream has taken what it was given. */
   #wait(): void {
     this.#waiting = true;
+    if (this.#notify !== undefined || this.#stream.writableNeedDrain) return;
     // A socket says 'drain' only after more than its own mark; below it an empty write reports when its turn has come.
-    if (this.#notify === undefined && !this.#stream.writableNeedDrain)
-      this.#stream.write(EMPTY, () => this.streamRoom());
+    this.#stream.write(EMPTY, () => this.streamRoom());
   }
 
   #checkDrained(): void {
@@ -267,9 +316,12 @@ export class StreamTransport implements Transport {
 
   /** The first cause wins: from here on only `closed` is delivered. */
   #settle(reason: CloseReason): void {
-    const pending = this.pendingBytes;
+    const pending = this.pendingBytes + this.#heldBytes;
     this.#reason = reason;
     this.#written -= pending;
+    this.#held = undefined;
+    this.#heldMore = undefined;
+    this.#heldBytes = 0;
     const stream = this.#stream;
     stream.destroy();
     this.#outgoing?.drop(goneError(this.#name, reason));
@@ -296,7 +348,13 @@ export class StreamTransport implements Transport {
   streamData(chunk: Buffer): void {
     if (this.#reason !== undefined) return;
     this.#received += chunk.byteLength;
-    this.#sink.bytes(chunk);
+    this.#gathering = true;
+    try {
+      this.#sink.bytes(chunk);
+    } finally {
+      this.#gathering = false;
+      if (this.#held !== undefined) this.#flushHeld();
+    }
   }
 
   /** Internal. */
@@ -384,33 +442,4 @@ function streamOnError(this: OwnedStream, error: unknown): void {
 
 function streamOnClose(this: OwnedStream): void {
   this[OWNER]?.streamClose();
-}
-
-function reasonOf(error: unknown, open: boolean, name: string): CloseReason {
-  if (!open) return { by: 'error', clean: false, error: connectError(name, error) };
-  const errno = errnoOf(error);
-  const byPeer =
-    error === undefined || errno === 'ECONNRESET' || errno === 'EPIPE' || errno === 'ERR_STREAM_PREMATURE_CLOSE';
-  const wrapped =
-    error === undefined
-      ? new PacketError('ERR_PACKET_SOCKET', `${name}: closed before its end`)
-      : wrapError('ERR_PACKET_SOCKET', name, error);
-  return { by: byPeer ? 'peer' : 'error', clean: false, error: wrapped };
-}
-
-/** The error for an attempt to connect that failed; happy eyeballs reports one error holding one per address. */
-export function connectError(name: string, error: unknown): PacketError {
-  const first: unknown = error instanceof AggregateError ? error.errors[0] : error;
-  const errno = errnoOf(error) ?? errnoOf(first);
-  const lookup = typeof first === 'object' && first !== null && 'syscall' in first && first.syscall === 'getaddrinfo';
-  const code: PacketErrorCode = lookup ? 'ERR_PACKET_DNS' : 'ERR_PACKET_CONNECT';
-  return new PacketError(code, `connect ${name}: ${first === undefined ? 'closed' : messageOf(first)}`, {
-    cause: error,
-    details: errno === undefined ? { endpoint: name } : { endpoint: name, errno },
-  });
-}
-
-function goneError(name: string, reason: CloseReason | undefined): PacketError {
-  const why = reason === undefined ? 'its output has ended' : 'it closed';
-  return new PacketError('ERR_PACKET_ABORTED', `writeFile on ${name}: ${why}`, { cause: reason?.error });
 }

@@ -133,6 +133,24 @@ export function closingRules(make: MakeEngine): void {
     });
   }
 
+  netTest('what was taken before abort inside bytes still leaves', async (t) => {
+    const stage = await Stage.open(t, make);
+    const { client, server } = await stage.pair({
+      server: {
+        bytes: () => {
+          server.writeText('go');
+          server.write([Buffer.from('od'), Buffer.from('bye')]);
+          assert.equal(server.transport.pendingBytes, 0);
+          server.abort(STOPPED);
+        },
+      },
+    });
+    client.writeText('hello');
+    await client.saw('ended');
+    assert.equal(client.data.toString(), 'goodbye');
+    assert.equal(server.transport.bytesOut, 7);
+  });
+
   netTest('one sink may abort another transport whose bytes are ready: they are not delivered', async (t) => {
     const stage = await Stage.open(t, make);
     const first = await stage.pair({ name: ' 1' });

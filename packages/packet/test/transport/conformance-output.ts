@@ -64,9 +64,11 @@ export function outputRules(make: MakeEngine): void {
       server: { bytes: (chunk) => server.writeText(String(chunk.length)) },
     });
     client.writeText('small');
+    client.write([Buffer.from('gathered'), pattern(20_000)]);
     await client.saw('bytes');
     await stage.roundTrip();
     assert.equal(client.drains, 0);
+    await server.gotBytes(20_013);
     server.on.bytes = () => {};
     for (let round = 1; round <= 2; round += 1) {
       server.pause();
@@ -76,7 +78,7 @@ export function outputRules(make: MakeEngine): void {
       server.resume();
       await client.when(() => client.drains === round);
       assert.equal(client.transport.pendingBytes, 0);
-      await server.gotBytes(5 + round * FLOOD_BYTES);
+      await server.gotBytes(20_013 + round * FLOOD_BYTES);
     }
     await stage.roundTrip();
     assert.equal(client.drains, 2);
@@ -141,6 +143,46 @@ export function outputRules(make: MakeEngine): void {
     await server.saw('ended');
     assertSameBytes(server.data, Buffer.concat([...parts, Buffer.from('after')]));
     assert.equal(client.transport.bytesOut, 470_009);
+  });
+
+  netTest('what is written inside bytes arrives in order with what ends it: a gather, a file, more, end', async (t) => {
+    const stage = await Stage.open(t, make);
+    const fd = fileWith(t, Buffer.from('[file]'));
+    const large = pattern(300_000);
+    const { client, server } = await stage.pair({
+      server: {
+        bytes: () => {
+          server.writeText('one');
+          server.write([Buffer.from('two'), Buffer.from('three')]);
+          server.write(large);
+          server.writeText('four');
+          void server.writeFile(fd, 0, 6);
+          server.writeText('five');
+          server.writeText('six');
+          server.end();
+        },
+      },
+    });
+    client.writeText('go');
+    await client.saw('ended');
+    assertSameBytes(client.data, Buffer.concat([Buffer.from('onetwothree'), large, Buffer.from('four[file]fivesix')]));
+    assert.equal(server.transport.bytesOut, client.received);
+  });
+
+  netTest('many small writes inside bytes arrive in order, and leave nothing pending', async (t) => {
+    const stage = await Stage.open(t, make);
+    const { client, server } = await stage.pair({
+      server: {
+        bytes: () => {
+          for (let line = 0; line < 5000; line += 1) server.writeText(`line ${line}\n`);
+        },
+      },
+    });
+    client.writeText('go');
+    const expected = Array.from({ length: 5000 }, (_, line) => `line ${line}\n`).join('');
+    await client.gotBytes(expected.length);
+    assert.equal(client.data.toString(), expected);
+    assert.equal(server.transport.pendingBytes, 0);
   });
 
   netTest('writing nothing does nothing', async (t) => {
