@@ -61,6 +61,8 @@ export abstract class Call implements Waiting {
   cancelSeen = false;
   dueAt: number;
   heapIndex = -1;
+  /** Its arguments are a copy, taken when the call was made. */
+  held = false;
   // Its place in the mailbox.
   queued = false;
   queuedBytes = 0;
@@ -200,7 +202,6 @@ export class CallTable {
   /** The worker's error, or what befell it. */
   fail(call: Call, error: PacketError): void {
     if (this.#settle(call)) this.#deliverFailure(call, error);
-    else this.#deadlines.remove(call);
   }
 
   /** As {@link CallTable.fail}, but never before the caller's own code has returned. */

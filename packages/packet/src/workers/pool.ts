@@ -60,6 +60,8 @@ export class Pool implements CallTarget, SupervisorClient {
   readonly #supervisor: Supervisor;
   readonly #mailbox = new Mailbox();
   readonly #late: LateReplies;
+  /** Calls the proxy was shown and has not let go on. */
+  readonly #withProxy = new Set<Call>();
   #instances: readonly Instance[] = [];
   #unsettled = 0;
   /** Set when no call is taken any more: why. */
@@ -128,8 +130,7 @@ export class Pool implements CallTarget, SupervisorClient {
     this.#idle?.();
     if (this.#unsettled > 0 && graceMs > 0) await this.#whenIdle(clock, graceMs);
     await this.#supervisor.stop(this.#stopBy - clock.now());
-    const loss = { exitCode: undefined, signal: undefined, error: stopped, stderr: '' };
-    this.#failQueued((call) => why ?? lostError(call, loss, undefined));
+    this.#failWaiting((call) => why ?? lostError(call, lossBy(stopped), undefined));
   }
 
   // ---- what calls report ---------------------------------------------------------------------------------------------
@@ -143,7 +144,8 @@ export class Pool implements CallTarget, SupervisorClient {
     this.#unsettled++;
   }
 
-  settled(): void {
+  settled(call: Call): void {
+    if (this.#withProxy.size > 0) this.#withProxy.delete(call);
     if (--this.#unsettled === 0) this.#idle?.();
   }
 
@@ -184,6 +186,12 @@ export class Pool implements CallTarget, SupervisorClient {
   }
 
   notStarted(call: Call): void {
+    // Its caller may have changed the arguments since they were sent; then only the caller can make the call again.
+    if (!call.held && call.args.some(isObject)) {
+      const error = new PacketError('ERR_PACKET_STOPPED', 'the worker it was sent to was ending');
+      this.#table.fail(call, lostError(call, lossBy(error), undefined));
+      return;
+    }
     this.#mailbox.pushFront(call, call.queuedBytes);
     this.relieved();
   }
@@ -194,7 +202,7 @@ export class Pool implements CallTarget, SupervisorClient {
   }
 
   parked(error: PacketError): void {
-    this.#failQueued(() => error);
+    this.#failWaiting(() => error);
   }
 
   // ---- inside --------------------------------------------------------------------------------------------------------
@@ -205,8 +213,17 @@ export class Pool implements CallTarget, SupervisorClient {
     if (this.#unsettled > most) {
       this.#table.refuse(call, overloadedError(call, 'calls', this.#unsettled - 1, most));
     } else {
-      this.#plan.seat.request(call, this.#table, (held) => this.#place(held));
+      this.#withProxy.add(call);
+      this.#plan.seat.request(call, this.#table, (shown) => this.#forward(shown));
     }
+  }
+
+  /** The proxy lets a call go on, perhaps long after it was made. */
+  #forward(call: Call): void {
+    this.#withProxy.delete(call);
+    const parked = this.parkedError;
+    if (parked === undefined) this.#place(call);
+    else this.#table.refuse(call, parked);
   }
 
   /** Gives the call to an instance, or lets it wait its turn. */
@@ -248,6 +265,7 @@ export class Pool implements CallTarget, SupervisorClient {
       // It leaves later: what the caller changes until then must not change it.
       const held = this.#plan.holder.hold(call.args);
       if (Array.isArray(held.value)) call.args = held.value;
+      call.held = true;
       this.#mailbox.push(call, held.bytes);
     } catch (error) {
       this.#table.refuse(call, notEncodableError(call, error, 0));
@@ -271,7 +289,16 @@ export class Pool implements CallTarget, SupervisorClient {
     });
   }
 
-  #failQueued(error: (call: Call) => PacketError): void {
-    for (const call of this.#mailbox.empty()) this.#table.fail(call, error(call));
+  /** Fails what no instance has: the calls in the mailbox and those its proxy holds back. */
+  #failWaiting(error: (call: Call) => PacketError): void {
+    for (const call of [...this.#mailbox.empty(), ...this.#withProxy]) this.#table.fail(call, error(call));
   }
+}
+
+function lossBy(error: PacketError): WorkerLoss {
+  return { exitCode: undefined, signal: undefined, error, stderr: '' };
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null;
 }

@@ -1,6 +1,6 @@
 import { systemClock } from '../../src/clock.ts';
 import { Reactor } from '../../src/reactor/index.ts';
-import { createWorkerService, type WorkerProxies } from '../../src/workers/index.ts';
+import { createWorkerService } from '../../src/workers/index.ts';
 import type { Clinging } from './fixtures/orphans/clinging.ts';
 
 // A master of its own, to be killed: its workers connect to the port it is given.
@@ -14,6 +14,5 @@ const workers = await createWorkerService({
   },
 });
 await workers.start('clinging', { options: Number(process.argv[2]) });
-const proxies = workers.proxies() as WorkerProxies;
-void proxies.$get<Clinging>('clinging').waitForEver();
+void workers.proxies().$get<Clinging>('clinging').waitForEver();
 process.stdout.write('ready\n');

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
@@ -31,3 +32,11 @@ for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
     await Promise.all(held);
   });
 }
+
+test('what a worker prints goes on to its master’s own output when nobody subscribes', async () => {
+  const entry = fileURLToPath(new URL('./print-main.js', import.meta.url));
+  const master = spawn(process.execPath, [entry], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const [stdout, stderr] = await Promise.all([text(master.stdout), text(master.stderr)]);
+  assert.equal(stdout, 'to stdout: printed\n');
+  assert.equal(stderr, 'to stderr: printed\n');
+});

@@ -48,6 +48,16 @@ for (const transport of ['process', 'inline'] as const) {
       assert.equal(workers.stats().unsettled, 0);
       assert.equal(await squares.asked(), 0);
     });
+
+    test('that holds calls back when the worker is stopped loses them like any call that waits', async (t) => {
+      const { proxy, workers } = await startWorkers(t, 'proxies', { transport });
+      const squares = proxy<Squares>('squares');
+      const held = outcomeOf(squares.$with({ deadlineMs: 0 }).hang());
+      await workers.close(50);
+      const { error } = await held;
+      assert.equal(error?.code, 'ERR_PACKET_WORKER_LOST');
+      assert.equal(error.details.started, false);
+    });
   });
 }
 
