@@ -1,12 +1,12 @@
 import type { Clock, ClockTimer } from '../clock.ts';
 import { PacketError } from '../errors.ts';
 import { type ConnectionFacts, publish } from '../events.ts';
-import { type Framer, INCOMPLETE } from '../framing/index.ts';
 import type { CloseReason, Transport, TransportSink } from '../transport/index.ts';
 import type { WorkerProxies } from '../workers/index.ts';
 import type { Connection } from './connection.ts';
 import type { ResolvedConnectionOptions } from './connection-options.ts';
 import { IdleTimeout } from './idle-timeout.ts';
+import { isThenable, Reading, type ReadingHost } from './reading.ts';
 import type { Ask, AskOptions, AskOrigin, WorkerService } from './worker-service.ts';
 
 /**
@@ -45,7 +45,7 @@ export interface CoreInit {
 }
 
 /** The state machine behind a {@link Connection}. */
-export class ConnectionCore implements TransportSink, AskOrigin {
+export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost {
   readonly reads = 'kept';
   readonly id: number;
   readonly side: 'server' | 'client';
@@ -56,23 +56,14 @@ export class ConnectionCore implements TransportSink, AskOrigin {
   readonly #startedAt: number;
   /** Output that may be added below the high-water mark without asking whether the cap is passed. */
   readonly #freeBytes: number;
+  readonly reading: Reading;
   #transport: Transport | undefined;
-  #framer: Framer<unknown, unknown> | undefined;
-  #deliver: ((message: unknown) => unknown) | undefined;
-  #refused: ((error: PacketError) => unknown) | undefined;
   #state = OPENING;
   #writeEnded = false;
   #full = false;
-  #userPaused = false;
-  /** Promises returned by reading callbacks and not settled yet; reading waits for them. */
-  #held = 0;
-  /** Other callbacks' promises not settled yet. */
+  /** Promises of callbacks outside reading, not settled yet. */
   #busy = 0;
   #calls = 0;
-  #pumping = false;
-  #peerEnded = false;
-  /** The peer has ended and the handler has not heard it yet. */
-  #endDue = false;
   #finishWhenAnswered = false;
   #draining = false;
   #intent: CloseReason | undefined;
@@ -89,6 +80,7 @@ export class ConnectionCore implements TransportSink, AskOrigin {
     this.#host = init.host;
     this.#options = init.options;
     this.#handler = handler;
+    this.reading = new Reading(this, handler);
     this.#startedAt = init.host.clock.now();
     this.#freeBytes = init.options.maxOutboundBytes - init.options.highWaterBytes;
   }
@@ -149,19 +141,8 @@ export class ConnectionCore implements TransportSink, AskOrigin {
     try {
       this.#watch(where, callback());
     } catch (error) {
-      this.#threw(where, error);
+      this.threw(where, error);
     }
-  }
-
-  /** From now on input goes through `framer` and whole messages to `deliver`. */
-  useFramer(
-    framer: Framer<unknown, unknown> | undefined,
-    deliver?: (message: unknown) => unknown,
-    refused?: (error: PacketError) => unknown,
-  ): void {
-    this.#framer = framer;
-    this.#deliver = deliver;
-    this.#refused = refused;
   }
 
   // ---- what the transport reports ------------------------------------------------------------------------------------
@@ -181,9 +162,9 @@ export class ConnectionCore implements TransportSink, AskOrigin {
     }
     publish('packet:connection.opened', () => this.facts());
     try {
-      this.#holdReading('connectionCompleted', this.#handler.connectionCompleted());
+      this.reading.hold('connectionCompleted', this.#handler.connectionCompleted());
     } catch (error) {
-      this.#threw('connectionCompleted', error);
+      this.threw('connectionCompleted', error);
     }
   }
 
@@ -194,17 +175,7 @@ export class ConnectionCore implements TransportSink, AskOrigin {
       this.#timer = undefined;
     }
     this.#idle?.touch();
-    if (this.#framer !== undefined) {
-      this.#framer.push(chunk);
-      this.#pump();
-    } else {
-      try {
-        const result: unknown = this.#handler.receiveData(chunk);
-        if (result !== undefined) this.#holdReading('receiveData', result);
-      } catch (error) {
-        this.#threw('receiveData', error);
-      }
-    }
+    this.reading.bytes(chunk);
     if (this.#draining) this.#finishIfQuiet();
   }
 
@@ -217,13 +188,10 @@ export class ConnectionCore implements TransportSink, AskOrigin {
   }
 
   ended(_clean: boolean): void {
-    if (this.#state !== OPEN || this.#peerEnded) return;
-    this.#peerEnded = true;
+    if (this.#state !== OPEN) return;
     this.#timer?.cancel();
     this.#timer = undefined;
-    this.#endDue = true;
-    if (this.#framer !== undefined) this.#finishFraming();
-    this.#deliverEnd();
+    this.reading.end();
   }
 
   closed(reason: CloseReason): void {
@@ -233,7 +201,7 @@ export class ConnectionCore implements TransportSink, AskOrigin {
     this.#forgetSignal?.();
     this.#timer?.cancel();
     this.#idle?.cancel();
-    this.#framer?.release();
+    this.reading.drop();
     if (wasOpen) this.#leaveWorkers();
     const final = this.#finalReason(reason);
     this.#host.forget(this);
@@ -276,28 +244,13 @@ export class ConnectionCore implements TransportSink, AskOrigin {
     this.#transport?.end();
   }
 
-  pause(): void {
-    this.#userPaused = true;
-    if (this.#state <= OPEN) this.#transport?.pause();
-  }
-
-  resume(): void {
-    if (!this.#userPaused) return;
-    this.#userPaused = false;
-    this.#continueReading();
-  }
-
-  get paused(): boolean {
-    return this.#userPaused;
-  }
-
   close(): void {
     const clean = (this.#transport?.pendingBytes ?? 0) === 0;
     this.abort({ by: 'local', clean });
   }
 
   closeAfterWriting(): void {
-    this.#finish({ by: this.#peerEnded ? 'peer' : 'local', clean: true });
+    this.#finish({ by: this.reading.ended ? 'peer' : 'local', clean: true });
   }
 
   /** Closes after writing, once no call to a worker and no promise of a callback is outstanding. */
@@ -322,6 +275,45 @@ export class ConnectionCore implements TransportSink, AskOrigin {
     else this.#finishIfQuiet();
   }
 
+  // ---- what reading needs --------------------------------------------------------------------------------------------
+
+  get readable(): boolean {
+    return this.#state === OPEN;
+  }
+
+  pauseTransport(): void {
+    if (this.#state <= OPEN) this.#transport?.pause();
+  }
+
+  resumeTransport(): void {
+    if (this.#state <= OPEN) this.#transport?.resume();
+  }
+
+  /** The handler may still say to the peer that its input was refused; then the connection ends. */
+  refused(error: PacketError): void {
+    publish('packet:connection.limit', () => ({ ...this.facts(), error }));
+    const by = error.code === 'ERR_PACKET_FRAME_TOO_LARGE' ? 'limit' : 'error';
+    this.call('messageRefused', () => this.reading.tellRefused(error));
+    this.#finish({ by, clean: false, error });
+  }
+
+  /** What a callback threw ends the connection, and is reported. */
+  threw(where: string, thrown: unknown): void {
+    this.report(thrown, where);
+    if (this.#state === CLOSED) return;
+    const error = new PacketError('ERR_PACKET_CALLBACK', `${this.#handler.constructor.name}.${where} threw`, {
+      cause: thrown,
+      details: { callback: where },
+    });
+    this.abort({ by: 'error', clean: false, error });
+  }
+
+  /** A call or promise is over that may have kept the connection from ending. */
+  settled(): void {
+    this.#finishIfAnswered();
+    if (this.#draining) this.#finishIfQuiet();
+  }
+
   // ---- workers -------------------------------------------------------------------------------------------------------
 
   ask(worker: string, data: unknown, options: AskOptions): Ask {
@@ -334,8 +326,7 @@ export class ConnectionCore implements TransportSink, AskOrigin {
 
   callSettled(): void {
     this.#calls--;
-    this.#finishIfAnswered();
-    if (this.#draining) this.#finishIfQuiet();
+    this.settled();
   }
 
   answered(value: unknown, ask: Ask): void {
@@ -365,125 +356,17 @@ export class ConnectionCore implements TransportSink, AskOrigin {
     return service;
   }
 
-  #pump(): void {
-    if (this.#pumping) return;
-    this.#pumping = true;
-    try {
-      // Both are read anew for each message: a callback may close, pause, or switch the framer.
-      while (this.#state === OPEN && !this.#userPaused && this.#held === 0) {
-        const framer = this.#framer;
-        const deliver = this.#deliver;
-        if (framer === undefined || deliver === undefined) return;
-        let message: unknown;
-        try {
-          message = framer.next();
-        } catch (error) {
-          this.#refuse(error);
-          return;
-        }
-        if (message === INCOMPLETE) return;
-        try {
-          const result = deliver(message);
-          if (result !== undefined) this.#holdReading('receiveMessage', result);
-        } catch (error) {
-          this.#threw('receiveMessage', error);
-        }
-      }
-    } finally {
-      this.#pumping = false;
-    }
-  }
-
-  /** Delivers the last message, which the peer's end completed. */
-  #finishFraming(): void {
-    const framer = this.#framer;
-    const deliver = this.#deliver;
-    if (framer === undefined || deliver === undefined) return;
-    let message: unknown;
-    try {
-      message = framer.finish();
-    } catch (error) {
-      this.#refuse(error);
-      return;
-    }
-    if (message === INCOMPLETE) return;
-    try {
-      this.#holdReading('receiveMessage', deliver(message));
-    } catch (error) {
-      this.#threw('receiveMessage', error);
-    }
-  }
-
-  /** The peer's end comes after everything it sent before has been dealt with. */
-  #deliverEnd(): void {
-    if (!this.#endDue || this.#state !== OPEN || this.#userPaused || this.#held > 0) return;
-    this.#endDue = false;
-    this.call('peerEnded', () => this.#handler.peerEnded());
-  }
-
-  /** The framer refused the input: the handler may still say so to the peer, then the connection ends. */
-  #refuse(thrown: unknown): void {
-    const error =
-      thrown instanceof PacketError
-        ? thrown
-        : new PacketError('ERR_PACKET_FRAME_MALFORMED', 'the framer threw', { cause: thrown });
-    publish('packet:connection.limit', () => ({ ...this.facts(), error }));
-    const by = error.code === 'ERR_PACKET_FRAME_TOO_LARGE' ? 'limit' : 'error';
-    this.call('messageRefused', () => this.#refused?.(error));
-    this.#finish({ by, clean: false, error });
-  }
-
-  #holdReading(where: string, result: unknown): void {
-    if (!isThenable(result)) return;
-    if (this.#held++ === 0 && this.#state <= OPEN) this.#transport?.pause();
-    result.then(
-      () => this.#release(),
-      (error: unknown) => {
-        this.#threw(where, error);
-        this.#release();
-      },
-    );
-  }
-
-  #release(): void {
-    this.#held--;
-    this.#continueReading();
-    this.#finishIfAnswered();
-    if (this.#draining) this.#finishIfQuiet();
-  }
-
-  #continueReading(): void {
-    if (this.#state > OPEN || this.#userPaused || this.#held > 0) return;
-    // Messages already cut wait in the framer; they come before anything the transport still holds.
-    queueMicrotask(() => {
-      this.#pump();
-      this.#deliverEnd();
-      if (this.#state <= OPEN && !this.#userPaused && this.#held === 0) this.#transport?.resume();
-    });
-  }
-
   #watch(where: string, result: unknown): void {
     if (!isThenable(result)) return;
     this.#busy++;
     const settled = (): void => {
       this.#busy--;
-      this.#finishIfAnswered();
-      if (this.#draining) this.#finishIfQuiet();
+      this.settled();
     };
     result.then(settled, (error: unknown) => {
-      this.#threw(where, error);
+      this.threw(where, error);
       settled();
     });
-  }
-
-  #threw(where: string, thrown: unknown): void {
-    this.report(thrown, where);
-    if (this.#state === CLOSED) return;
-    const error = new PacketError('ERR_PACKET_CALLBACK', `${this.#handler.constructor.name}.${where} threw`, {
-      cause: thrown,
-      details: { callback: where },
-    });
-    this.abort({ by: 'error', clean: false, error });
   }
 
   #overflows(pending: number, length: number): boolean {
@@ -536,13 +419,12 @@ export class ConnectionCore implements TransportSink, AskOrigin {
   }
 
   #finishIfAnswered(): void {
-    if (!this.#finishWhenAnswered || this.#calls > 0 || this.#busy > 0 || this.#held > 0) return;
+    if (!this.#finishWhenAnswered || this.#calls > 0 || this.#busy > 0 || this.reading.held) return;
     this.closeAfterWriting();
   }
 
   #finishIfQuiet(): void {
-    if (this.#state !== OPEN || this.#calls > 0 || this.#busy > 0 || this.#held > 0 || this.#userPaused) return;
-    if ((this.#framer?.heldBytes ?? 0) > 0) return;
+    if (this.#state !== OPEN || this.#calls > 0 || this.#busy > 0 || !this.reading.quiet) return;
     this.#finish({ by: 'shutdown', clean: true });
   }
 
@@ -567,8 +449,4 @@ export class ConnectionCore implements TransportSink, AskOrigin {
     });
     return { by: 'timeout', clean: false, error };
   }
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
 }

@@ -121,12 +121,12 @@ export class Connection {
 
   /** Stops reading; writing goes on. A peer's end is not seen while paused. */
   pause(): void {
-    this.#bound.pause();
+    this.#bound.reading.pause();
   }
 
   /** Reads again. */
   resume(): void {
-    this.#bound.resume();
+    this.#bound.reading.resume();
   }
 
   // ---- workers -------------------------------------------------------------------------------------------------------
@@ -188,7 +188,7 @@ export class Connection {
 
   /** Whether reading was paused with {@link pause}. */
   get paused(): boolean {
-    return this.#bound.paused;
+    return this.#bound.reading.paused;
   }
 
   /** Whether `unbind` has come. */

@@ -69,10 +69,9 @@ export abstract class FramedConnection<In, Out = In> extends Connection {
 
   #install(core: ConnectionCore, framer: Framer<In, Out>): void {
     this.#framer = framer;
-    core.useFramer(
-      framer,
-      (message) => this.receiveMessage(message as In),
-      (error) => this.messageRefused(error),
-    );
+    core.reading.useFramer(framer, {
+      message: (message) => this.receiveMessage(message as In),
+      refused: (error) => this.messageRefused(error),
+    });
   }
 }

@@ -289,6 +289,38 @@ export function lifecycleSuite(name: string, makeEngine: MakeEngine): void {
     assert.deepEqual(handler.lines, ['a', 'b', 'c', 'd']);
   });
 
+  lifecycle('pausing and resuming before the connection is open leaves it reading', async (world) => {
+    const listener = await world.serve(Recorder, (server) => {
+      server.pause();
+      server.resume();
+    });
+    const client = world.reactor.connect({ port: listener.port }, Recorder);
+    client.sendData('read me');
+    const server = await world.accepted();
+    await server.journal.when(() => server.journal.text === 'read me');
+  });
+
+  lifecycle('a connection that drains ends once the messages it had held back are dealt with', async (world) => {
+    const gate = resolvers();
+    class Slow extends LineRecorder {
+      override async receiveMessage(line: string): Promise<void> {
+        void super.receiveMessage(line);
+        if (line === 'a') await gate.promise;
+        this.sendMessage(line);
+      }
+    }
+    const listener = await world.serve(Slow);
+    const client = world.reactor.connect({ port: listener.port }, Recorder);
+    client.sendData('a\nb\nc\n');
+    const server = await world.accepted();
+    await server.journal.saw('line a');
+    const stopped = listener.stop({ drainMs: 1000 });
+    gate.resolve();
+    await client.journal.saw('unbind');
+    assert.equal(client.journal.text, 'a\nb\nc\n');
+    assert.deepEqual(await stopped, { finished: 1, cut: 0 });
+  });
+
   // ---- bytes ---------------------------------------------------------------------------------------------------------
 
   lifecycle('5 MB sent with closeConnectionAfterWriting arrive whole at a slow reader', async (world) => {

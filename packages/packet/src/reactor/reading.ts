@@ -1,0 +1,204 @@
+import { PacketError } from '../errors.ts';
+import { type Framer, INCOMPLETE } from '../framing/index.ts';
+import type { Connection } from './connection.ts';
+
+/** What the reading side needs from the connection it belongs to. */
+export interface ReadingHost {
+  /** Whether the handler may still be told of input. */
+  readonly readable: boolean;
+  pauseTransport(): void;
+  resumeTransport(): void;
+  /** Runs a callback outside the order of the input. */
+  call(where: string, callback: () => unknown): void;
+  threw(where: string, error: unknown): void;
+  /** The input cannot be framed. */
+  refused(error: PacketError): void;
+  /** Something reading waited for is over. */
+  settled(): void;
+}
+
+/** Where whole messages go, and the refusal of what cannot become one. */
+export interface MessageSink {
+  message(message: unknown): unknown;
+  refused(error: PacketError): unknown;
+}
+
+/**
+ * What the peer sends, told to the handler in order: bytes or messages, then the peer's end.
+ *
+ * It waits while the handler paused it, and while a promise a reading callback returned is pending; the transport is paused
+ * meanwhile, and messages already cut stay in the framer.
+ */
+export class Reading {
+  readonly #host: ReadingHost;
+  readonly #handler: Connection;
+  #framer: Framer<unknown, unknown> | undefined;
+  #sink: MessageSink | undefined;
+  #userPaused = false;
+  /** Promises returned by reading callbacks and not settled yet. */
+  #held = 0;
+  #pumping = false;
+  #ended = false;
+  /** The peer has ended and the handler has not heard it yet. */
+  #endDue = false;
+
+  constructor(host: ReadingHost, handler: Connection) {
+    this.#host = host;
+    this.#handler = handler;
+  }
+
+  /** Whether the handler paused it. */
+  get paused(): boolean {
+    return this.#userPaused;
+  }
+
+  /** Whether a promise of a reading callback is pending. */
+  get held(): boolean {
+    return this.#held > 0;
+  }
+
+  /** Whether the peer sends no more. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Whether nothing of the input is under way: no pause, no promise, no part of a message. */
+  get quiet(): boolean {
+    return !this.#userPaused && this.#held === 0 && (this.#framer === undefined || this.#framer.heldBytes === 0);
+  }
+
+  /** From now on input goes through `framer` and whole messages to `sink`. */
+  useFramer(framer: Framer<unknown, unknown>, sink: MessageSink): void {
+    this.#framer = framer;
+    this.#sink = sink;
+  }
+
+  bytes(chunk: Buffer): void {
+    if (this.#framer !== undefined) {
+      this.#framer.push(chunk);
+      this.#pump();
+      return;
+    }
+    try {
+      const result: unknown = this.#handler.receiveData(chunk);
+      if (result !== undefined) this.hold('receiveData', result);
+    } catch (error) {
+      this.#host.threw('receiveData', error);
+    }
+  }
+
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#endDue = true;
+    this.#finishFraming();
+    this.#deliverEnd();
+  }
+
+  pause(): void {
+    this.#userPaused = true;
+    this.#host.pauseTransport();
+  }
+
+  resume(): void {
+    if (!this.#userPaused) return;
+    this.#userPaused = false;
+    this.#continue();
+  }
+
+  /** If a callback of the reading side returned a promise, nothing more is told until it settles. */
+  hold(where: string, result: unknown): void {
+    if (!isThenable(result)) return;
+    if (this.#held++ === 0) this.#host.pauseTransport();
+    result.then(
+      () => this.#release(),
+      (error: unknown) => {
+        this.#host.threw(where, error);
+        this.#release();
+      },
+    );
+  }
+
+  /** Tells the handler that its peer's input was refused. */
+  tellRefused(error: PacketError): unknown {
+    return this.#sink?.refused(error);
+  }
+
+  /** Lets go of what was read and not told. */
+  drop(): void {
+    this.#framer?.release();
+  }
+
+  get #mayTell(): boolean {
+    return this.#host.readable && !this.#userPaused && this.#held === 0;
+  }
+
+  #pump(): void {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    // Both are read anew for each message: a callback may close, pause, or switch the framer.
+    while (this.#mayTell && this.#framer !== undefined && this.#sink !== undefined) {
+      if (!this.#tellNext(this.#framer, this.#sink, false)) break;
+    }
+    this.#pumping = false;
+  }
+
+  /** Tells the last message, which the peer's end completed. */
+  #finishFraming(): void {
+    if (this.#mayTell && this.#framer !== undefined && this.#sink !== undefined) {
+      this.#tellNext(this.#framer, this.#sink, true);
+    }
+  }
+
+  /** Tells one message; false when there is none, or the input was refused. */
+  #tellNext(framer: Framer<unknown, unknown>, sink: MessageSink, last: boolean): boolean {
+    let message: unknown;
+    try {
+      message = last ? framer.finish() : framer.next();
+    } catch (error) {
+      this.#host.refused(
+        error instanceof PacketError
+          ? error
+          : new PacketError('ERR_PACKET_FRAME_MALFORMED', 'the framer threw', { cause: error }),
+      );
+      return false;
+    }
+    if (message === INCOMPLETE) return false;
+    try {
+      const result = sink.message(message);
+      if (result !== undefined) this.hold('receiveMessage', result);
+    } catch (error) {
+      this.#host.threw('receiveMessage', error);
+    }
+    return true;
+  }
+
+  /** The peer's end comes after everything it sent before has been dealt with. */
+  #deliverEnd(): void {
+    if (!this.#endDue || !this.#mayTell) return;
+    this.#endDue = false;
+    this.#host.call('peerEnded', () => this.#handler.peerEnded());
+  }
+
+  #release(): void {
+    this.#held--;
+    this.#continue();
+    this.#host.settled();
+  }
+
+  #continue(): void {
+    // In a microtask, so that nothing is told from inside the call that resumed.
+    queueMicrotask(() => {
+      // Messages already cut wait in the framer; they come before anything the transport still holds.
+      this.#pump();
+      this.#deliverEnd();
+      if (!this.#userPaused && this.#held === 0) this.#host.resumeTransport();
+      this.#host.settled();
+    });
+  }
+}
+
+/** Whether a callback returned something to wait for. */
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
+}
