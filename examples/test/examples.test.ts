@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict';
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { type AddressInfo, connect, type Socket } from 'node:net';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { type NetTest, netTest } from '@packet/testing';
+
+type Program = ChildProcessByStdio<null, Readable, Readable>;
+
+function run(example: string, ...args: readonly string[]): Program {
+  const file = fileURLToPath(new URL(`../${example}.js`, import.meta.url));
+  return spawn(process.execPath, [file, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+}
+
+/** A server example on a port of the system's choice; it is stopped by a signal after the test and must end well. */
+async function serve(t: NetTest, example: string): Promise<{ port: number; line(): Promise<string> }> {
+  const program = run(example, '0');
+  const errors = text(program.stderr);
+  const exit = once(program, 'exit');
+  const lines = createInterface({ input: program.stdout })[Symbol.asyncIterator]();
+  const line = async (): Promise<string> => String((await lines.next()).value);
+  t.cleanup(async () => {
+    program.kill('SIGTERM');
+    assert.deepEqual(await exit, [0, null]);
+    assert.equal(await errors, '');
+  });
+  const port = Number((await line()).match(/port (\d+)/)?.[1]);
+  return { port, line };
+}
+
+function client(t: NetTest, port: number): { socket: Socket; line(): Promise<string> } {
+  const socket = connect(port, '127.0.0.1');
+  t.cleanup(() => socket.destroy());
+  const lines = createInterface({ input: socket })[Symbol.asyncIterator]();
+  return { socket, line: async () => String((await lines.next()).value) };
+}
+
+/** What a server answers a client that ends its side after sending. */
+async function answer(port: number, sent: string): Promise<string> {
+  const socket = connect(port, '127.0.0.1');
+  socket.end(sent);
+  return text(socket);
+}
+
+async function output(program: Program): Promise<{ code: number | null; out: string; errors: string }> {
+  const exit = once(program, 'exit');
+  const [out, errors] = await Promise.all([text(program.stdout), text(program.stderr)]);
+  const [code] = (await exit) as [number | null];
+  return { code, out, errors };
+}
+
+netTest('echo: what is sent comes back', async (t) => {
+  const { port } = await serve(t, 'echo');
+  assert.equal(await answer(port, 'hello\n'), 'hello\n');
+});
+
+netTest('chat: a line reaches the others and not its sender', async (t) => {
+  const { port } = await serve(t, 'chat');
+  const anna = client(t, port);
+  await once(anna.socket, 'connect');
+  const ben = client(t, port);
+  assert.match(await anna.line(), /^\* \d+ is here$/);
+  ben.socket.write('hello\n');
+  assert.match(await anna.line(), /^\d+: hello$/);
+  anna.socket.write('hi\n');
+  assert.match(await ben.line(), /^\d+: hi$/);
+  ben.socket.end();
+  assert.match(await anna.line(), /^\* \d+ is gone$/);
+});
+
+netTest('http-get: prints the status line and the body, or why there is none', async (t) => {
+  const web = createServer((request, response) => {
+    response.write(`you asked for ${request.url}\n`);
+    response.end('grüße\n');
+  });
+  web.listen(0, '127.0.0.1');
+  await once(web, 'listening');
+  t.cleanup(() => web.close());
+  const { port } = web.address() as AddressInfo;
+  const fetched = await output(run('http-get', `http://127.0.0.1:${port}/a?b=c`));
+  assert.deepEqual(fetched, { code: 0, out: 'HTTP/1.1 200 OK\nyou asked for /a?b=c\ngrüße\n\n', errors: '' });
+  const refused = await output(run('http-get', 'http://127.0.0.1:1/'));
+  assert.equal(refused.code, 1);
+  assert.match(refused.errors, /127\.0\.0\.1:1.*ECONNREFUSED/);
+});
+
+netTest('length-prefix: an object goes there and one comes back', async () => {
+  assert.deepEqual(await output(run('length-prefix')), { code: 0, out: '{"sum":6.5}\n', errors: '' });
+});
+
+netTest('ask-worker: numbers are answered by the worker, nonsense with its error', async (t) => {
+  const { port } = await serve(t, 'ask-worker/server');
+  assert.equal(await answer(port, '100\n'), '25 primes\n');
+  assert.match(await answer(port, 'many\n'), /^error: .*not a whole number\n$/);
+});
+
+netTest('typed-worker: lines are answered in order by method calls', async (t) => {
+  const { port } = await serve(t, 'typed-worker/server');
+  const expected = '3 words, the longest is "three"\n0 words, the longest is ""\n';
+  assert.equal(await answer(port, 'one two three\n\n'), expected);
+});
+
+netTest('worker-server: what the worker is told reaches the master unasked', async (t) => {
+  const { port, line } = await serve(t, 'worker-server/app');
+  connect(port, '127.0.0.1').end('all is well\n');
+  assert.equal(await line(), 'reported: all is well');
+});
