@@ -7,7 +7,7 @@ import type { Frame, Lane, LaneCapabilities, LaneLoss, LaneSink } from './lane.t
 import { CHILD_LANE_OPTIONS, LANE_OPTIONS, type LaneLimits } from './lane-options.ts';
 import { LANE_FD } from './process-lane.ts';
 
-// One place for all that is read: frames are copied out of it anyway.
+// One place for all that is read. Reading slices straight into their frame was measured slower: it takes twice the reads.
 const READ_BYTES = 256 * 1024;
 
 /** How the worker's end is set up. */
@@ -59,15 +59,16 @@ class ChildLane implements Lane {
     this.#gone = new Promise((resolve) => {
       this.#resolveGone = resolve;
     });
+    const slab = Buffer.allocUnsafeSlow(READ_BYTES);
     const options: SocketConstructorOpts & Pick<ConnectOpts, 'onread'> = {
       fd: LANE_FD,
       readable: true,
       writable: true,
       allowHalfOpen: true, // what is queued still leaves after the master's END
       onread: {
-        buffer: Buffer.allocUnsafeSlow(READ_BYTES),
-        callback: (bytes, buffer) => {
-          this.#stream.read(Buffer.from(buffer.buffer, buffer.byteOffset, bytes));
+        buffer: slab,
+        callback: (bytes) => {
+          this.#stream.read(slab, bytes);
           return true;
         },
       },

@@ -1,23 +1,18 @@
-import { constants } from 'node:buffer';
 import { messageOf, PacketError } from '../errors.ts';
-import { type Binary, binaryFits, binaryFrom, newMemory } from './binary.ts';
 import {
   deserialize,
   FORM,
   formOfHead,
-  OPEN_HEAD_BYTES,
-  PIECE_BYTES,
   RECORD,
   RECORD_HEAD_BYTES,
   SLICE_HEAD_BYTES,
   streamOfHead,
-  TEXT,
   typeOfHead,
   VALUE,
 } from './frame-codec.ts';
 import type { Frame } from './lane.ts';
 import { LANE_OPTIONS, type LaneLimits } from './lane-options.ts';
-import { applyPatches } from './patches.ts';
+import { OpenFrame } from './open-frame.ts';
 
 /** Longest SLICE record, whatever slice size the sender chose. */
 const MAX_SLICE_BYTES = SLICE_HEAD_BYTES + LANE_OPTIONS.sliceBytes.max;
@@ -25,6 +20,7 @@ const MAX_SLICE_BYTES = SLICE_HEAD_BYTES + LANE_OPTIONS.sliceBytes.max;
 const MAX_BATCH_BYTES = 8 * (LANE_OPTIONS.flushBytes.max + LANE_OPTIONS.sliceBytes.max + 1024);
 // Frames and JSON bytes come before.
 const BATCH_TEXT_AT = 6;
+const END_BYTES = 4;
 // Partly received records up to this size are put together in one reused place.
 const SCRATCH_BYTES = 128 * 1024;
 
@@ -54,6 +50,7 @@ export class FrameDecoder {
   #openBytes = 0;
   #chunk: Buffer = Buffer.alloc(0);
   #at = 0;
+  #end = 0;
   #failed = false;
   #graceMs: number | undefined;
 
@@ -67,11 +64,13 @@ export class FrameDecoder {
   }
 
   /**
-   * Takes the next bytes. Call {@link next} until it says `undefined` before the chunk is reused and before the next push.
+   * Takes the next bytes, the first `length` of `chunk`. Call {@link next} until it says `undefined` before the chunk is
+   * reused and before the next push.
    */
-  push(chunk: Buffer): void {
+  push(chunk: Buffer, length: number = chunk.byteLength): void {
     this.#chunk = chunk;
     this.#at = 0;
+    this.#end = length;
   }
 
   /**
@@ -81,7 +80,7 @@ export class FrameDecoder {
   next(): readonly Frame[] | undefined {
     if (this.#failed) return undefined;
     try {
-      while (this.#at < this.#chunk.byteLength) {
+      while (this.#at < this.#end) {
         if (this.#graceMs !== undefined) throw new RangeError('bytes after the end');
         const frames = this.#step();
         if (frames !== undefined) return frames;
@@ -101,7 +100,7 @@ export class FrameDecoder {
     if (this.#slice !== undefined) return this.#takeSlice(this.#slice);
     if (this.#partial !== undefined) return this.#takePartial(this.#partial);
     // A record that is whole in this chunk is read where it lies.
-    if (this.#headHeld > 0 || this.#chunk.byteLength - this.#at < SLICE_HEAD_BYTES) {
+    if (this.#headHeld > 0 || this.#end - this.#at < SLICE_HEAD_BYTES) {
       if (!this.#gatherHead()) return undefined;
       this.#headHeld = 0;
       this.#headNeeded = RECORD_HEAD_BYTES;
@@ -114,7 +113,7 @@ export class FrameDecoder {
   #gatherHead(): boolean {
     while (this.#headHeld < this.#headNeeded) {
       const byte = this.#chunk[this.#at];
-      if (byte === undefined) return false;
+      if (byte === undefined || this.#at >= this.#end) return false;
       this.#head[this.#headHeld++] = byte;
       this.#at++;
       const isSlice = this.#headHeld === RECORD_HEAD_BYTES && byte === RECORD.slice;
@@ -136,14 +135,14 @@ export class FrameDecoder {
     if (inChunk) {
       this.#at += RECORD_HEAD_BYTES;
       const end = this.#at + size;
-      if (end <= this.#chunk.byteLength) {
-        const payload = this.#chunk.subarray(this.#at, end);
+      if (end <= this.#end) {
+        const start = this.#at;
         this.#at = end;
-        return this.#record(kind, payload);
+        return this.#record(kind, this.#chunk, start, end);
       }
       this.#head[4] = kind ?? 0;
     }
-    if (size === 0) return this.#record(kind, this.#head.subarray(0, 0));
+    if (size === 0) return this.#record(kind, this.#head, 0, 0);
     this.#partial = this.#room(size);
     this.#partialHeld = 0;
     return undefined;
@@ -157,7 +156,7 @@ export class FrameDecoder {
 
   /** @returns true when `partial` is full. */
   #fill(partial: Buffer): boolean {
-    const copied = this.#chunk.copy(partial, this.#partialHeld, this.#at);
+    const copied = this.#chunk.copy(partial, this.#partialHeld, this.#at, this.#end);
     this.#at += copied;
     this.#partialHeld += copied;
     return this.#partialHeld === partial.byteLength;
@@ -166,14 +165,14 @@ export class FrameDecoder {
   #takePartial(partial: Buffer): readonly Frame[] | undefined {
     if (!this.#fill(partial)) return undefined;
     this.#partial = undefined;
-    return this.#record(this.#head[4], partial);
+    return this.#record(this.#head[4], partial, 0, partial.byteLength);
   }
 
-  #record(kind: number | undefined, payload: Buffer): readonly Frame[] | undefined {
-    if (kind === RECORD.batch) return readBatch(payload);
-    if (kind === RECORD.open) return this.#openFrame(payload);
-    if (kind !== RECORD.end) throw new RangeError('unknown record kind');
-    this.#graceMs = payload.readUInt32LE(0);
+  #record(kind: number | undefined, bytes: Buffer, start: number, end: number): readonly Frame[] | undefined {
+    if (kind === RECORD.batch) return readBatch(bytes, start, end);
+    if (kind === RECORD.open) return this.#openFrame(bytes.subarray(start, end));
+    if (kind !== RECORD.end || end - start !== END_BYTES) throw new RangeError('unknown record kind');
+    this.#graceMs = bytes.readUInt32LE(start);
     return undefined;
   }
 
@@ -200,7 +199,7 @@ export class FrameDecoder {
   }
 
   #takeSlice(slice: Slice): readonly Frame[] | undefined {
-    const here = Math.min(slice.left, this.#chunk.byteLength - this.#at);
+    const here = Math.min(slice.left, this.#end - this.#at);
     if (slice.form === FORM.raw) {
       slice.frame.fill(this.#chunk, this.#at, this.#at + here);
       this.#at += here;
@@ -232,13 +231,15 @@ interface Slice {
   left: number;
 }
 
-function readBatch(payload: Buffer): readonly Frame[] {
-  const count = payload.readUInt16LE(0);
-  const v8At = BATCH_TEXT_AT + payload.readUInt32LE(2);
-  if (v8At > payload.byteLength) throw new RangeError('JSON length out of bounds');
-  const list: unknown = JSON.parse(payload.toString('utf8', BATCH_TEXT_AT, v8At));
+function readBatch(bytes: Buffer, start: number, end: number): readonly Frame[] {
+  if (end - start < BATCH_TEXT_AT) throw new RangeError('batch without a head');
+  const count = bytes.readUInt16LE(start);
+  const textAt = start + BATCH_TEXT_AT;
+  const v8At = textAt + bytes.readUInt32LE(start + 2);
+  if (v8At > end) throw new RangeError('JSON length out of bounds');
+  const list: unknown = JSON.parse(bytes.toString('utf8', textAt, v8At));
   if (!Array.isArray(list) || list.length !== 2 * count) throw new RangeError('wrong number of frames');
-  const rest = v8At === payload.byteLength ? [] : deserialize(payload.subarray(v8At));
+  const rest = v8At === end ? [] : deserialize(bytes.subarray(v8At, end));
   if (!Array.isArray(rest)) throw new RangeError('values without their list');
   let taken = 0;
   const frames: Frame[] = [];
@@ -251,114 +252,4 @@ function readBatch(payload: Buffer): readonly Frame[] {
   }
   if (taken !== rest.length) throw new RangeError('wrong number of values');
   return frames;
-}
-
-/** A large frame on its way in. */
-class OpenFrame {
-  readonly #head: number;
-  readonly #parts: number;
-  readonly #kinds: number[] = [0];
-  readonly #lengths: number[];
-  readonly #filled: (Uint8Array | string)[] = [];
-  #current = 0;
-  #offset = 0;
-  /** What it may hold when it is whole. */
-  readonly bytes: number;
-
-  constructor(open: Buffer, limits: LaneLimits) {
-    this.#head = open.readDoubleLE(4);
-    typeOfHead(this.#head);
-    const valueBytes = open.readUInt32LE(12);
-    this.#parts = open.readUInt16LE(16);
-    const pieces = this.#parts + open.readUInt16LE(18);
-    if (open.byteLength !== OPEN_HEAD_BYTES + pieces * PIECE_BYTES) throw new RangeError('wrong number of pieces');
-    if (pieces > limits.maxAttachments) throw new RangeError('more than maxAttachments');
-    this.#lengths = [valueBytes];
-    let bytes = valueBytes;
-    for (let at = OPEN_HEAD_BYTES; at < open.byteLength; at += PIECE_BYTES) {
-      const kind = open.readUInt8(at);
-      const length = open.readDoubleLE(at + 1);
-      if (!Number.isSafeInteger(length) || length < 0) throw new RangeError('piece length is no length');
-      if (kind === TEXT ? length > constants.MAX_STRING_LENGTH : !binaryFits(kind, length)) {
-        throw new RangeError('piece of an impossible kind or length');
-      }
-      bytes += kind === TEXT ? 2 * length : length;
-      this.#kinds.push(kind);
-      this.#lengths.push(length);
-    }
-    if (bytes > limits.maxFrameBytes) throw new RangeError('longer than maxFrameBytes');
-    if (valueBytes === 0) throw new RangeError('frame without a value');
-    this.bytes = bytes;
-  }
-
-  get done(): boolean {
-    return this.#current >= this.#lengths.length;
-  }
-
-  /** Checks an announced slice against what is missing of the current piece. */
-  expect(bytes: number, form: number): void {
-    const missing = (this.#lengths[this.#current] ?? 0) - this.#offset;
-    const isText = this.#kinds[this.#current] === TEXT;
-    const units = form === FORM.utf16 ? bytes / 2 : bytes;
-    if (isText !== (form === FORM.latin1 || form === FORM.utf16)) throw new RangeError('slice of the wrong form');
-    if (!Number.isInteger(units) || units > missing || form > FORM.utf16)
-      throw new RangeError('slice beyond its piece');
-  }
-
-  fill(chunk: Buffer, from: number, to: number): void {
-    const length = this.#lengths[this.#current] ?? 0;
-    let memory = this.#filled[this.#current];
-    if (typeof memory !== 'object') {
-      memory = newMemory(length);
-      this.#filled[this.#current] = memory;
-    }
-    chunk.copy(memory, this.#offset, from, to);
-    this.#advance(to - from);
-  }
-
-  append(bytes: Buffer, form: number): void {
-    const piece = bytes.toString(form === FORM.latin1 ? 'latin1' : 'utf16le');
-    this.#filled[this.#current] = String(this.#filled[this.#current] ?? '') + piece;
-    this.#advance(piece.length);
-  }
-
-  /** @throws Error when its value cannot be read. */
-  take(): Frame {
-    const pieces = this.#kinds.map((_, index) => this.#piece(index));
-    const value = this.#value(pieces.slice(1, 1 + this.#parts));
-    const type = typeOfHead(this.#head);
-    const stream = streamOfHead(this.#head);
-    const attachments = pieces.slice(1 + this.#parts);
-    if (attachments.length === 0) return { type, stream, value };
-    return { type, stream, value, attachments: attachments.map(asBytes) };
-  }
-
-  #value(parts: readonly unknown[]): unknown {
-    const [bytes] = this.#filled;
-    if (typeof bytes !== 'object') throw new RangeError('frame without a value');
-    if (formOfHead(this.#head) === VALUE.json) return JSON.parse(Buffer.from(bytes.buffer).toString());
-    const pair = deserialize(bytes);
-    if (!Array.isArray(pair) || pair.length !== 2 || !Array.isArray(pair[1])) throw new RangeError('not a value');
-    return applyPatches(pair[0], pair[1], parts);
-  }
-
-  #piece(index: number): Binary | string {
-    const kind = this.#kinds[index] ?? 0;
-    const filled = this.#filled[index];
-    if (kind === TEXT) return typeof filled === 'string' ? filled : '';
-    return binaryFrom(kind, typeof filled === 'object' ? filled : newMemory(0));
-  }
-
-  #advance(by: number): void {
-    this.#offset += by;
-    while (!this.done && this.#offset === this.#lengths[this.#current]) {
-      this.#current++;
-      this.#offset = 0;
-    }
-  }
-}
-
-function asBytes(piece: Binary | string): Uint8Array {
-  if (piece instanceof Uint8Array) return piece;
-  throw new RangeError('attachment that is no bytes');
 }

@@ -15,7 +15,6 @@ import type { Outgoing } from './outgoing.ts';
 const BATCH_HEAD_BYTES = RECORD_HEAD_BYTES + 6;
 // Room for what may wait for a slow reader; fresh memory costs more than what is written to it.
 const SLAB_BYTES = 256 * 1024;
-const NONE = Buffer.alloc(0);
 // Of one UTF-16 unit.
 const MAX_UTF8_BYTES = 3;
 
@@ -40,17 +39,22 @@ export class BatchEncoder {
       }
     }
     const json = JSON.stringify(list);
-    const v8 = rest.length === 0 ? NONE : serialize(rest);
-    const record = this.#room(BATCH_HEAD_BYTES + MAX_UTF8_BYTES * json.length + v8.byteLength);
-    const jsonBytes = record.write(json, BATCH_HEAD_BYTES);
-    const bytes = BATCH_HEAD_BYTES + jsonBytes + v8.copy(record, BATCH_HEAD_BYTES + jsonBytes);
-    const whole = record.subarray(0, bytes);
-    writeRecordHead(whole, RECORD.batch);
-    whole.writeUInt16LE(frames.length, RECORD_HEAD_BYTES);
-    whole.writeUInt32LE(jsonBytes, RECORD_HEAD_BYTES + 2);
-    if (record.buffer === this.#slab.buffer) this.#used += bytes;
+    const v8 = rest.length === 0 ? undefined : serialize(rest);
+    const most = BATCH_HEAD_BYTES + MAX_UTF8_BYTES * json.length + (v8?.byteLength ?? 0);
+    // Written where it stays: every view of the slab costs as much as a small frame.
+    const inSlab = this.#used + most <= SLAB_BYTES;
+    const into = inSlab ? this.#slab : Buffer.allocUnsafeSlow(most);
+    const start = inSlab ? this.#used : 0;
+    const jsonAt = start + BATCH_HEAD_BYTES;
+    const jsonBytes = into.write(json, jsonAt);
+    let end = jsonAt + jsonBytes;
+    if (v8 !== undefined) end += v8.copy(into, end);
+    writeRecordHead(into, start, end, RECORD.batch);
+    into.writeUInt16LE(frames.length, start + RECORD_HEAD_BYTES);
+    into.writeUInt32LE(jsonBytes, start + RECORD_HEAD_BYTES + 2);
+    if (inSlab) this.#used = end;
     this.#inUse++;
-    return whole;
+    return into.subarray(start, end);
   }
 
   /** One record has left. */
@@ -58,17 +62,12 @@ export class BatchEncoder {
     this.#inUse--;
     if (this.#inUse === 0) this.#used = 0;
   }
-
-  #room(bytes: number): Buffer {
-    if (this.#used + bytes > SLAB_BYTES) return Buffer.allocUnsafeSlow(bytes);
-    return this.#slab.subarray(this.#used, this.#used + bytes);
-  }
 }
 
 /** The END record. */
 export function encodeEnd(graceMs: number): Uint8Array {
   const record = Buffer.allocUnsafe(RECORD_HEAD_BYTES + 4);
-  writeRecordHead(record, RECORD.end);
+  writeRecordHead(record, 0, record.byteLength, RECORD.end);
   record.writeUInt32LE(graceMs, RECORD_HEAD_BYTES);
   return record;
 }
@@ -132,7 +131,7 @@ export class FrameCutter {
   #openRecord(): Uint8Array {
     const [value, ...others] = this.#pieces;
     const record = Buffer.allocUnsafe(RECORD_HEAD_BYTES + OPEN_HEAD_BYTES + others.length * PIECE_BYTES);
-    writeRecordHead(record, RECORD.open);
+    writeRecordHead(record, 0, record.byteLength, RECORD.open);
     let at = record.writeUInt32LE(this.#id, RECORD_HEAD_BYTES);
     at = record.writeDoubleLE(this.#head, at);
     at = record.writeUInt32LE(value?.length ?? 0, at);
@@ -177,7 +176,7 @@ export class FrameCutter {
   }
 }
 
-function writeRecordHead(record: Buffer, kind: number): void {
-  record.writeUInt32LE(record.byteLength - 4, 0);
-  record.writeUInt8(kind, 4);
+function writeRecordHead(into: Buffer, start: number, end: number, kind: number): void {
+  into.writeUInt32LE(end - start - 4, start);
+  into[start + 4] = kind;
 }

@@ -23,6 +23,9 @@ export interface Frame {
   readonly type: FrameType;
   /** The call or stream it belongs to; 0 for the worker as a whole. */
   readonly stream: number;
+  /**
+   * Small binary in it is copied at `post`; large binary (`attachmentBytes`, 16 KiB by default) is lent like attachments.
+   */
   readonly value?: unknown;
   /**
    * Large binary that travels beside the value. It is lent, not copied, until the frame has left: do not change it before
@@ -50,8 +53,9 @@ export interface Lane {
   readonly capabilities: LaneCapabilities;
   /**
    * Queues a frame. The value is snapshotted here: changing it afterwards changes nothing.
-   * @param urgent Overtakes the slices of large frames already queued.
-   * @returns false when the lane is above its high-water mark; `drained` follows.
+   * @param urgent Overtakes the slices of large frames already queued, of its own stream too. Not for large frames.
+   * @returns false when the lane is above its high-water mark; `drained` follows. Also when the lane has ended or is
+   * ending: the frame is dropped then, and `lost` follows or has come.
    * @throws PacketError `ERR_PACKET_NOT_ENCODABLE` with the path of the bad value in `details.path`; the lane is unharmed.
    */
   post(frame: Frame, urgent?: boolean): boolean;
@@ -77,9 +81,12 @@ export interface LaneSink {
   lost(loss: LaneLoss): void;
 }
 
-/** Why a lane is gone. */
+/** Why a lane is gone, as its own end sees it. */
 export interface LaneLoss {
-  /** `closed`: close() was called. `exit`: the worker is gone. `cut`: the channel broke. `frame`: it sent garbage. */
+  /**
+   * `closed`: `close()` was called here, or by the master. `exit`: the worker is gone, by itself or killed. `cut`: the
+   * channel broke, or the master is gone. `frame`: the other side sent garbage.
+   */
   readonly kind: 'closed' | 'exit' | 'cut' | 'frame';
   readonly exitCode?: number | undefined;
   readonly signal?: string | undefined;

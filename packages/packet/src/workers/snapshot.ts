@@ -60,8 +60,10 @@ export class Snapshotter {
   #json = true;
   #parts: LargePart[] | undefined;
   #patches: unknown[] = [];
-  #sources: object[] = [];
-  #copies: object[] = [];
+  // The first objects of the value and their copies; then a Map takes over.
+  readonly #sources: (object | undefined)[] = [];
+  readonly #copies: (object | undefined)[] = [];
+  #listed = 0;
   #seen: Map<object, object> | undefined;
 
   /** @param stripSymbols Needed where the copy itself is delivered; a codec drops symbol keys anyway. */
@@ -95,10 +97,12 @@ export class Snapshotter {
     this.#bytes = 0;
     this.#units = 0;
     this.#json = true;
-    if (this.#sources.length > 0) {
-      this.#sources = [];
-      this.#copies = [];
+    // Emptied entry by entry: making new arrays costs more than the rest of a small snapshot.
+    for (let index = this.#listed - 1; index >= 0; index--) {
+      this.#sources[index] = undefined;
+      this.#copies[index] = undefined;
     }
+    this.#listed = 0;
     if (this.#parts !== undefined) {
       this.#parts = undefined;
       this.#patches = [];
@@ -343,20 +347,25 @@ export class Snapshotter {
 
   #known(source: object): object | undefined {
     if (this.#seen !== undefined) return this.#seen.get(source);
-    const index = this.#sources.indexOf(source);
-    return index < 0 ? undefined : this.#copies[index];
+    for (let index = 0; index < this.#listed; index++) {
+      if (this.#sources[index] === source) return this.#copies[index];
+    }
+    return undefined;
   }
 
   #remember<T extends object>(source: object, copy: T): T {
     if (this.#seen !== undefined) {
       this.#seen.set(source, copy);
-      return copy;
-    }
-    const count = this.#sources.push(source);
-    this.#copies.push(copy);
-    if (count > LISTED_OBJECTS) {
-      this.#seen = new Map();
-      for (const [index, listed] of this.#sources.entries()) this.#seen.set(listed, this.#copies[index] ?? copy);
+    } else if (this.#listed < LISTED_OBJECTS) {
+      this.#sources[this.#listed] = source;
+      this.#copies[this.#listed] = copy;
+      this.#listed++;
+    } else {
+      this.#seen = new Map([[source, copy]]);
+      for (const [index, listed] of this.#sources.entries()) {
+        const itsCopy = this.#copies[index];
+        if (listed !== undefined && itsCopy !== undefined) this.#seen.set(listed, itsCopy);
+      }
     }
     return copy;
   }
