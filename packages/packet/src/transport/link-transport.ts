@@ -11,7 +11,7 @@ import type { Address, CloseReason, Transport, TransportSink } from './transport
  */
 export interface Link {
   /** `bytes` fill their ArrayBuffer and are nobody else's. */
-  data(bytes: Uint8Array): void;
+  data(bytes: Uint8Array<ArrayBuffer>): void;
   /** The far side may send this many bytes more. */
   credit(bytes: number): void;
   /** All output was sent. */
@@ -273,7 +273,7 @@ export class LinkTransport implements Transport {
     this.#post(bytes);
   }
 
-  #post(bytes: Uint8Array): void {
+  #post(bytes: Uint8Array<ArrayBuffer>): void {
     this.#credit -= bytes.byteLength;
     this.#posted += bytes.byteLength;
     this.#link.data(bytes);
@@ -332,8 +332,8 @@ function readInbox(transport: LinkTransport): void {
   transport.readInboxNow();
 }
 
-function exactCopy(parts: readonly Uint8Array[], size: number): Uint8Array {
-  const copy = new Uint8Array(new ArrayBuffer(size));
+function exactCopy(parts: readonly Uint8Array[], size: number): Uint8Array<ArrayBuffer> {
+  const copy = Buffer.allocUnsafeSlow(size); // never from a pool: it fills its ArrayBuffer
   let at = 0;
   for (const part of parts) {
     copy.set(part, at);

@@ -1,63 +1,62 @@
-import type { MessagePort } from 'node:worker_threads';
+import { MessageChannel } from 'node:worker_threads';
 import { PacketError } from '../errors.ts';
 import type { Acceptable } from './acceptor.ts';
 import { formatAddress } from './address.ts';
 import type { DetachedSocket } from './detached.ts';
 import { LINK_OPTIONS, type Link, LinkTransport } from './link-transport.ts';
+import { OwnPort, type RelayPort } from './relay-channel.ts';
 import { decodeReason, encodeReason, type FromOwner, type ToOwner } from './relay-wire.ts';
 import type { Address, CloseReason, Transport, TransportSink } from './transport.ts';
 
 /** A connection that was detached into a port. */
 export type DetachedPort = Extract<DetachedSocket, { kind: 'port' }>;
 
-/** The serving end of a connection whose socket another thread owns. */
-class PortLink implements Link {
-  readonly #port: MessagePort;
+/** The serving thread's side of one connection. */
+export type ServingPort = RelayPort<ToOwner, FromOwner>;
 
-  constructor(port: MessagePort) {
+class PortLink implements Link {
+  readonly #port: ServingPort;
+
+  constructor(port: ServingPort) {
     this.#port = port;
   }
 
-  /** Reports to `transport` whatever arrives; when the port closes without a reason the owner is gone. */
-  report(transport: LinkTransport, name: string): void {
-    this.#port.on('message', (message: FromOwner) => {
-      if (message instanceof ArrayBuffer) transport.linkData(Buffer.from(message));
-      else if (typeof message === 'number') transport.linkCredit(message);
-      else if (message.event === 'opened') transport.linkOpened(message.local, message.remote);
-      else if (message.event === 'ended') transport.linkEnded(message.clean);
-      else transport.linkClosed(decodeReason(message.reason));
-    });
-    this.#port.on('close', () => transport.linkClosed({ by: 'error', clean: false, error: ownerGone(name) }));
-  }
-
   data(bytes: Uint8Array<ArrayBuffer>): void {
-    this.#port.postMessage(bytes.buffer, [bytes.buffer]);
+    this.#port.post(bytes.buffer, bytes.buffer);
   }
 
   credit(bytes: number): void {
-    this.post(bytes);
+    this.#port.post(bytes);
   }
 
   end(): void {
-    this.post({ do: 'end' });
+    this.#port.post({ do: 'end' });
   }
 
   abort(reason: CloseReason): void {
-    this.post({ do: 'abort', reason: encodeReason(reason) });
+    this.#port.post({ do: 'abort', reason: encodeReason(reason) });
   }
 
   release(): void {
     this.#port.close();
   }
-
-  post(message: ToOwner): void {
-    this.#port.postMessage(message);
-  }
 }
 
-/** A transport over a port whose owner connects on its own and reports `opened`. */
-export function connectPort(port: MessagePort, name: string, windowBytes: number, sink: TransportSink): Transport {
-  return openLink(new PortLink(port), name, windowBytes, sink);
+/** A transport over a conversation whose owner connects by itself and reports `opened`. */
+export function connectPort(port: ServingPort, name: string, windowBytes: number, sink: TransportSink): LinkTransport {
+  const transport = new LinkTransport(new PortLink(port), sink, { name, windowBytes });
+  port.listen(
+    (message) => {
+      if (message instanceof ArrayBuffer) transport.linkData(Buffer.from(message));
+      else if (typeof message === 'number') transport.linkCredit(message);
+      else if (message.event === 'opened') transport.linkOpened(message.local, message.remote);
+      else if (message.event === 'ended') transport.linkEnded(message.clean);
+      else transport.linkClosed(decodeReason(message.reason));
+    },
+    // Without a reason before it: the owner is gone.
+    () => transport.linkClosed({ by: 'error', clean: false, error: ownerGone(name) }),
+  );
+  return transport;
 }
 
 /**
@@ -65,56 +64,55 @@ export function connectPort(port: MessagePort, name: string, windowBytes: number
  *
  * @throws PacketError `ERR_PACKET_STATE` when the port has a transport already.
  */
-export function attachPort(detached: DetachedPort, sink: TransportSink, windowBytes?: number): Transport {
+export function attachPort(detached: DetachedPort, sink: TransportSink): Transport {
   const { port, local, remote } = detached;
-  const name = formatAddress(remote);
   if (port.listenerCount('message') > 0) {
-    throw new PacketError('ERR_PACKET_STATE', `attach: the port of ${name} has a transport already`);
+    throw new PacketError('ERR_PACKET_STATE', `attach: the port of ${formatAddress(remote)} has a transport already`);
   }
-  const window = windowBytes ?? LINK_OPTIONS.windowBytes.fallback;
-  const link = new PortLink(port);
-  const transport = openLink(link, name, window, sink);
-  link.post({ do: 'open', windowBytes: window });
-  process.nextTick(() => transport.linkOpened(local, remote));
-  return transport;
+  return openPort(new OwnPort(port), local, remote, LINK_OPTIONS.windowBytes.fallback, sink);
 }
 
-function openLink(link: PortLink, name: string, windowBytes: number, sink: TransportSink): LinkTransport {
-  const transport = new LinkTransport(link, sink, { name, windowBytes });
-  link.report(transport, name);
+function openPort(
+  port: ServingPort,
+  local: Address,
+  remote: Address,
+  windowBytes: number,
+  sink: TransportSink,
+): Transport {
+  port.post({ do: 'open', windowBytes });
+  const transport = connectPort(port, formatAddress(remote), windowBytes, sink);
+  process.nextTick(() => transport.linkOpened(local, remote));
   return transport;
 }
 
 /** A connection the owner accepted and holds unread for us. */
 export class AcceptedPort implements Acceptable {
-  readonly #detached: DetachedPort;
+  readonly local: Address;
+  readonly remote: Address;
+  readonly #port: ServingPort;
   readonly #windowBytes: number;
 
-  constructor(detached: DetachedPort, windowBytes: number) {
-    this.#detached = detached;
+  constructor(port: ServingPort, local: Address, remote: Address, windowBytes: number) {
+    this.local = local;
+    this.remote = remote;
+    this.#port = port;
     this.#windowBytes = windowBytes;
   }
 
-  get local(): Address {
-    return this.#detached.local;
-  }
-
-  get remote(): Address {
-    return this.#detached.remote;
-  }
-
   open(sink: TransportSink): Transport {
-    return attachPort(this.#detached, sink, this.#windowBytes);
+    return openPort(this.#port, this.local, this.remote, this.#windowBytes, sink);
   }
 
   detach(): DetachedSocket {
-    return this.#detached;
+    const { port1, port2 } = new MessageChannel();
+    this.#port.post({ do: 'move', port: port1 }, port1);
+    this.#port.close();
+    return { kind: 'port', port: port2, local: this.local, remote: this.remote };
   }
 
   refuse(): void {
-    const refuse: ToOwner = { do: 'refuse' };
-    this.#detached.port.postMessage(refuse);
-    this.#detached.port.close();
+    this.#port.post({ do: 'refuse' });
+    this.#port.close();
   }
 }
 

@@ -1,5 +1,6 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { PacketError, wrapError } from '../errors.ts';
+import { OwnPort, RelayChannel, type RelayPort } from './relay-channel.ts';
 import type { DetachedPort } from './relay-link.ts';
 import {
   type ControlEvent,
@@ -35,12 +36,16 @@ export function serveRelay(port: MessagePort, engine: Engine): RelayOwner {
 export function relayIncoming(incoming: Incoming): DetachedPort {
   const { local, remote } = incoming;
   const { port1, port2 } = new MessageChannel();
-  new Bridge(port1, incoming, () => {});
+  new Bridge(new OwnPort(port1), incoming, () => {});
   return { kind: 'port', port: port2, local, remote };
 }
 
+/** The owning thread's side of one connection. */
+type OwningPort = RelayPort<FromOwner, ToOwner>;
+
 class Owner implements RelayOwner {
-  readonly #port: MessagePort;
+  readonly #channel: RelayChannel;
+  readonly #control: RelayPort<ControlEvent, ControlRequest>;
   readonly #engine: Engine;
   readonly #listeners = new Map<number, Promise<TransportListener | undefined>>();
   readonly #bridges = new Set<Bridge>();
@@ -48,10 +53,13 @@ class Owner implements RelayOwner {
   #bridgeGone: (() => void) | undefined;
 
   constructor(port: MessagePort, engine: Engine) {
-    this.#port = port;
     this.#engine = engine;
-    port.on('message', (request: ControlRequest) => this.#request(request));
-    port.on('close', () => void this.close());
+    this.#channel = new RelayChannel(port, 'owning', 'wait');
+    this.#control = this.#channel.control();
+    this.#control.listen(
+      (request) => this.#request(request),
+      () => void this.close(),
+    );
   }
 
   close(): Promise<void> {
@@ -70,31 +78,31 @@ class Owner implements RelayOwner {
     try {
       const listener = await this.#engine.listen(endpoint, options, {
         incoming: (incoming) => this.#incoming(id, incoming),
-        trouble: (error) => this.#post({ event: 'trouble', id, error: encodeError(error) }),
+        trouble: (error) => this.#control.post({ event: 'trouble', id, error: encodeError(error) }),
       });
-      this.#post({ event: 'listening', id, addresses: listener.addresses });
+      this.#control.post({ event: 'listening', id, addresses: listener.addresses });
       return listener;
     } catch (error) {
       const wrapped = wrapError('ERR_PACKET_LISTEN', 'listen', error);
-      this.#post({ event: 'failed', id, error: encodeError(wrapped) });
+      this.#control.post({ event: 'failed', id, error: encodeError(wrapped) });
       return undefined;
     }
   }
 
   #incoming(id: number, incoming: Incoming): void {
     const { local, remote } = incoming;
-    const { port1, port2 } = new MessageChannel();
-    this.#bridge(port1, incoming);
-    this.#post({ event: 'incoming', id, local, remote, port: port2 }, [port2]);
+    const { id: connection, port } = this.#channel.create<FromOwner, ToOwner>();
+    this.#bridge(port, incoming);
+    this.#control.post({ event: 'incoming', id, local, remote, connection });
   }
 
   #connect(request: Extract<ControlRequest, { do: 'connect' }>): void {
-    const { endpoint, options, port, windowBytes } = request;
-    const bridge = this.#bridge(port, undefined);
+    const { endpoint, options, connection, windowBytes } = request;
+    const bridge = this.#bridge(this.#channel.join(connection), undefined);
     bridge.take((sink) => this.#engine.connect(endpoint, options, sink), windowBytes);
   }
 
-  #bridge(port: MessagePort, incoming: Incoming | undefined): Bridge {
+  #bridge(port: OwningPort, incoming: Incoming | undefined): Bridge {
     const bridge = new Bridge(port, incoming, () => {
       this.#bridges.delete(bridge);
       if (this.#bridges.size === 0) this.#bridgeGone?.();
@@ -107,18 +115,14 @@ class Owner implements RelayOwner {
     const listener = await this.#listeners.get(id);
     this.#listeners.delete(id);
     await listener?.close();
-    this.#post({ event: 'closed', id });
+    this.#control.post({ event: 'closed', id });
   }
 
   async #close(): Promise<void> {
     await Promise.all([...this.#listeners.keys()].map((id) => this.#closeListener(id)));
     for (const bridge of this.#bridges) bridge.abort({ by: 'shutdown', clean: false });
     if (this.#bridges.size > 0) await new Promise<void>((resolve) => (this.#bridgeGone = resolve));
-    this.#port.close();
-  }
-
-  #post(event: ControlEvent, transfer: MessagePort[] = []): void {
-    this.#port.postMessage(event, transfer);
+    this.#channel.close();
   }
 }
 
@@ -131,8 +135,8 @@ class Owner implements RelayOwner {
  */
 class Bridge implements TransportSink {
   readonly reads = 'kept'; // they are transferred
-  readonly #port: MessagePort;
   readonly #gone: () => void;
+  #port: OwningPort;
   readonly #accepted: boolean;
   #incoming: Incoming | undefined;
   #transport: Transport | undefined;
@@ -143,13 +147,12 @@ class Bridge implements TransportSink {
   #granted = 0;
   #finished = false;
 
-  constructor(port: MessagePort, incoming: Incoming | undefined, gone: () => void) {
+  constructor(port: OwningPort, incoming: Incoming | undefined, gone: () => void) {
     this.#port = port;
     this.#incoming = incoming;
     this.#accepted = incoming !== undefined;
     this.#gone = gone;
-    port.on('message', (message: ToOwner) => this.#message(message));
-    port.on('close', () => this.#portClosed());
+    this.#listen(port);
   }
 
   /** Opens the transport; `windowBytes` may be under way in each direction. */
@@ -174,13 +177,13 @@ class Bridge implements TransportSink {
     const { local, remote } = this.#transport ?? {};
     // Who attaches an accepted connection knows its addresses and need not wait.
     if (this.#accepted) return;
-    if (local !== undefined && remote !== undefined) this.#post({ event: 'opened', local, remote });
+    if (local !== undefined && remote !== undefined) this.#port.post({ event: 'opened', local, remote });
   }
 
   bytes(chunk: Buffer): void {
     this.#credit -= chunk.byteLength;
     const buffer = ownBuffer(chunk);
-    this.#port.postMessage(buffer, [buffer]);
+    this.#port.post(buffer, buffer);
     if (this.#credit > 0) return;
     this.#stalled = true;
     this.#transport?.pause();
@@ -191,13 +194,13 @@ class Bridge implements TransportSink {
   }
 
   ended(clean: boolean): void {
-    this.#post({ event: 'ended', clean });
+    this.#port.post({ event: 'ended', clean });
   }
 
   closed(reason: CloseReason): void {
     if (this.#finished) return;
     this.#finished = true;
-    this.#post({ event: 'closed', reason: encodeReason(reason) });
+    this.#port.post({ event: 'closed', reason: encodeReason(reason) });
     this.#port.close();
     this.#gone();
   }
@@ -207,8 +210,23 @@ class Bridge implements TransportSink {
     else if (typeof message === 'number') this.#credited(message);
     else if (message.do === 'end') this.#transport?.end();
     else if (message.do === 'abort') this.abort(decodeReason(message.reason));
+    else if (message.do === 'move') this.#move(new OwnPort(message.port));
     else if (message.do === 'refuse') this.abort({ by: 'local', clean: false });
     else this.#open(message.windowBytes);
+  }
+
+  #listen(port: OwningPort): void {
+    port.listen(
+      (message) => this.#message(message),
+      () => {
+        if (port === this.#port) this.#portLost(); // not the one it moved from
+      },
+    );
+  }
+
+  #move(port: OwningPort): void {
+    this.#port = port;
+    this.#listen(port);
   }
 
   #open(windowBytes: number): void {
@@ -235,16 +253,12 @@ class Bridge implements TransportSink {
     // In quarters of the window: enough under way to keep the other thread busy, few messages.
     if (bytes * 4 < this.#windowBytes) return;
     this.#granted = taken;
-    this.#post(bytes);
+    this.#port.post(bytes);
   }
 
-  #portClosed(): void {
+  #portLost(): void {
     const message = 'the thread that served the connection has gone';
     this.abort({ by: 'error', clean: false, error: new PacketError('ERR_PACKET_ABORTED', message) });
-  }
-
-  #post(message: FromOwner): void {
-    this.#port.postMessage(message);
   }
 }
 

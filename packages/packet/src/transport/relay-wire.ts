@@ -13,20 +13,21 @@ import type {
 /**
  * What the two threads of a relay say to each other. Everything is plain data, ArrayBuffers and ports.
  *
- * Each connection has a port of its own. On it an ArrayBuffer is bytes of the stream, a number is credit: that many
- * bytes more may be sent the other way.
+ * Each connection is a conversation of its own. In it an ArrayBuffer is bytes of the stream, a number is credit: that
+ * many bytes more may be sent the other way.
  */
 
-/** From the thread that serves to the one that owns the sockets, on a connection's port. */
+/** From the thread that serves to the one that owns the sockets, about one connection. `move`: go on on this port. */
 export type ToOwner =
   | ArrayBuffer
   | number
   | { readonly do: 'open'; readonly windowBytes: number }
   | { readonly do: 'end' }
   | { readonly do: 'abort'; readonly reason: WireReason }
-  | { readonly do: 'refuse' };
+  | { readonly do: 'refuse' }
+  | { readonly do: 'move'; readonly port: MessagePort };
 
-/** From the owner, on a connection's port. `closed` is last. */
+/** From the owner, about one connection. `closed` is last. */
 export type FromOwner =
   | ArrayBuffer
   | number
@@ -34,7 +35,7 @@ export type FromOwner =
   | { readonly event: 'ended'; readonly clean: boolean }
   | { readonly event: 'closed'; readonly reason: WireReason };
 
-/** From the thread that serves, on the control port. `id` names a listener. */
+/** From the thread that serves. `id` names a listener, `connection` a conversation. */
 export type ControlRequest =
   | { readonly do: 'listen'; readonly id: number; readonly endpoint: ListenEndpoint; readonly options: ListenOptions }
   | { readonly do: 'close'; readonly id: number }
@@ -43,10 +44,10 @@ export type ControlRequest =
       readonly endpoint: Endpoint;
       readonly options: ConnectOptions;
       readonly windowBytes: number;
-      readonly port: MessagePort;
+      readonly connection: number;
     };
 
-/** From the owner, on the control port. A listener that failed is not heard of again; `closed` is its last. */
+/** From the owner. A listener that failed is not heard of again; `closed` is its last. */
 export type ControlEvent =
   | { readonly event: 'listening'; readonly id: number; readonly addresses: readonly Address[] }
   | { readonly event: 'failed'; readonly id: number; readonly error: WireError }
@@ -55,7 +56,7 @@ export type ControlEvent =
       readonly id: number;
       readonly local: Address;
       readonly remote: Address;
-      readonly port: MessagePort;
+      readonly connection: number;
     }
   | { readonly event: 'trouble'; readonly id: number; readonly error: WireError }
   | { readonly event: 'closed'; readonly id: number };

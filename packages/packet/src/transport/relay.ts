@@ -1,4 +1,4 @@
-import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import type { MessagePort } from 'node:worker_threads';
 import { PacketError } from '../errors.ts';
 import { type Given, resolveOptions } from '../options.ts';
 import { ACCEPTOR_OPTIONS, Accepted, Acceptor, type AcceptorRows } from './acceptor.ts';
@@ -6,8 +6,9 @@ import { checkPort, formatEndpoint } from './address.ts';
 import { attachSource } from './attach.ts';
 import { writeToAll } from './broadcast.ts';
 import { LINK_OPTIONS, type LinkRows } from './link-transport.ts';
+import { RelayChannel, type RelayPort } from './relay-channel.ts';
 import { AcceptedPort, connectPort, ownerGone } from './relay-link.ts';
-import { type ControlEvent, type ControlRequest, decodeError } from './relay-wire.ts';
+import { type ControlEvent, type ControlRequest, decodeError, type FromOwner, type ToOwner } from './relay-wire.ts';
 import type {
   Address,
   AttachSource,
@@ -44,20 +45,22 @@ export function createRelayEngine(port: MessagePort, options: Given<RelayRows> =
 class RelayEngine implements Engine {
   readonly name = 'relay';
   readonly can: EngineCapabilities = { pauseAccept: false, detachLive: false, reusePort: false, sendFile: true };
-  readonly #port: MessagePort;
+  readonly #channel: RelayChannel;
+  readonly #control: RelayPort<ControlRequest, ControlEvent>;
   readonly #maxHeld: number;
   readonly #windowBytes: number;
   readonly #listeners = new Map<number, RelayListener>();
   #lastId = 0;
-  #ownerGone = false;
 
   constructor(port: MessagePort, maxHeld: number, windowBytes: number) {
-    this.#port = port;
+    this.#channel = new RelayChannel(port, 'serving', 'leave');
+    this.#control = this.#channel.control();
     this.#maxHeld = maxHeld;
     this.#windowBytes = windowBytes;
-    port.on('message', (event: ControlEvent) => this.#event(event));
-    port.on('close', () => this.#closed());
-    port.unref();
+    this.#control.listen(
+      (event) => this.#event(event),
+      () => this.#ownerGone(),
+    );
   }
 
   listen(endpoint: ListenEndpoint, options: ListenOptions, sink: ListenSink): Promise<TransportListener> {
@@ -69,25 +72,23 @@ class RelayEngine implements Engine {
     const id = this.#lastId;
     const name = formatEndpoint(endpoint);
     const listener = new RelayListener(name, new Acceptor(name, sink, this.#maxHeld), sink, () =>
-      this.#post({ do: 'close', id }),
+      this.#control.post({ do: 'close', id }),
     );
-    if (this.#ownerGone) {
+    if (this.#channel.isClosed) {
       listener.ownerGone();
     } else {
       this.#listeners.set(id, listener);
-      this.#port.ref();
-      this.#post({ do: 'listen', id, endpoint, options });
+      this.#channel.use();
+      this.#control.post({ do: 'listen', id, endpoint, options });
     }
     return listener.opened;
   }
 
   connect(endpoint: Endpoint, options: ConnectOptions, sink: TransportSink): Transport {
     checkPort('connect', endpoint);
-    const { port1, port2 } = new MessageChannel();
-    const transport = connectPort(port1, formatEndpoint(endpoint), this.#windowBytes, sink);
-    if (this.#ownerGone) port2.close();
-    else this.#post({ do: 'connect', endpoint, options, windowBytes: this.#windowBytes, port: port2 }, [port2]);
-    return transport;
+    const { id: connection, port } = this.#channel.create<ToOwner, FromOwner>();
+    this.#control.post({ do: 'connect', endpoint, options, windowBytes: this.#windowBytes, connection });
+    return connectPort(port, formatEndpoint(endpoint), this.#windowBytes, sink);
   }
 
   attach(source: AttachSource, sink: TransportSink): Transport {
@@ -101,8 +102,8 @@ class RelayEngine implements Engine {
   #event(event: ControlEvent): void {
     const listener = this.#listeners.get(event.id);
     if (event.event === 'incoming') {
-      const { local, remote, port } = event;
-      const accepted = new Accepted(new AcceptedPort({ kind: 'port', port, local, remote }, this.#windowBytes));
+      const port = this.#channel.join<ToOwner, FromOwner>(event.connection);
+      const accepted = new Accepted(new AcceptedPort(port, event.local, event.remote, this.#windowBytes));
       if (listener === undefined) accepted.refuse();
       else listener.acceptor.accepted(accepted);
     } else if (event.event === 'trouble') {
@@ -110,21 +111,15 @@ class RelayEngine implements Engine {
     } else if (event.event === 'listening') {
       listener?.listening(event.addresses);
     } else {
-      this.#listeners.delete(event.id);
-      if (this.#listeners.size === 0) this.#port.unref();
+      if (this.#listeners.delete(event.id)) this.#channel.unuse();
       if (event.event === 'failed') listener?.failed(decodeError(event.error));
       else listener?.closed();
     }
   }
 
-  #closed(): void {
-    this.#ownerGone = true;
+  #ownerGone(): void {
     for (const listener of this.#listeners.values()) listener.ownerGone();
     this.#listeners.clear();
-  }
-
-  #post(request: ControlRequest, transfer: MessagePort[] = []): void {
-    this.#port.postMessage(request, transfer);
   }
 }
 

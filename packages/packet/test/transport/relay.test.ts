@@ -79,6 +79,15 @@ describe('relay engine, when a thread ends', () => {
     assert.equal((await late.closedWith()).error?.details.errno, 'ECONNREFUSED');
   });
 
+  netTest('a serving thread in which everything is closed ends by itself', async (t) => {
+    const { port1, port2 } = new MessageChannel();
+    const owner = serveRelay(port1, createPortableEngine());
+    t.cleanup(() => owner.close());
+    const worker = thread({ role: 'idle', port: port2 }, [port2]);
+    const [code] = await once(worker, 'exit');
+    assert.equal(code, 0);
+  });
+
   netTest('closing the owner closes its listeners and connections; the other side is told', async (t) => {
     const { port1, port2 } = new MessageChannel();
     const owner = serveRelay(port2, createPortableEngine());
