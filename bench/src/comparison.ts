@@ -81,6 +81,7 @@ function tabulate(plan: ComparisonPlan, samples: ReadonlyMap<Contender, readonly
       taken.map((sample) => sample?.rate ?? null),
     );
   }
+  const base = [...samples].find(([contender]) => contender.name === plan.bases[0])?.[1] ?? [];
   const rows: ComparisonRow[] = [];
   for (const [contender, taken] of samples) {
     const own = rates.get(contender.name) ?? [];
@@ -97,6 +98,7 @@ function tabulate(plan: ComparisonPlan, samples: ReadonlyMap<Contender, readonly
       ...(present.length > 0 ? { rate: summarise(present) } : {}),
       ratios,
       others: mediansOf(taken),
+      otherRatios: otherRatios(taken, base),
     });
   }
   // The same code twice is what all other rows have to be read against: it comes first.
@@ -108,6 +110,20 @@ function tabulate(plan: ComparisonPlan, samples: ReadonlyMap<Contender, readonly
     rows,
     ...(plan.goal === undefined ? {} : { goal: plan.goal }),
   };
+}
+
+function otherRatios(
+  taken: readonly (Sample | undefined)[],
+  base: readonly (Sample | undefined)[],
+): Readonly<Record<string, Summary>> {
+  const ratios: Record<string, Summary> = {};
+  for (const name of new Set(taken.flatMap((sample) => Object.keys(sample?.others ?? {})))) {
+    const column = (samples: readonly (Sample | undefined)[]): readonly (number | null)[] =>
+      samples.map((sample) => sample?.others[name] ?? null);
+    const pairs = pairRatios(column(taken), column(base));
+    if (pairs.length > 0) ratios[name] = summarise(pairs);
+  }
+  return ratios;
 }
 
 function mediansOf(taken: readonly (Sample | undefined)[]): Readonly<Record<string, number>> {

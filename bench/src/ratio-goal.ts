@@ -1,7 +1,7 @@
 import { sameRatios } from './comparison.ts';
 import { ratioText } from './report/numbers.ts';
-import { type Comparison, type GoalRow, intervalText } from './report/report.ts';
-import { pairRatios } from './statistics.ts';
+import { type Comparison, type ComparisonRow, type GoalRow, intervalText } from './report/report.ts';
+import { pairRatios, type Summary } from './statistics.ts';
 import { FEWEST_PAIRS, judgeRatio, noiseFactor } from './verdict.ts';
 
 /** A goal of the form "`contender` reaches at least `atLeast` of `base`". */
@@ -30,6 +30,27 @@ export function judgeComparison(comparison: Comparison, goal: RatioGoal, quick: 
     pass: judgeRatio({ ratio, same, quick }, goal.atLeast),
     note: `A/A ${intervalText(same.spread, ratioText)}, noise factor ${ratioText(noiseFactor(same.spread))}; ${ratio.count} pairs${quick ? '' : few}`,
     values: pairRatios(row?.samples ?? [], samplesOf(comparison, goal.base)),
+  };
+}
+
+/**
+ * The row of another figure, such as `cpuUs`, as a ratio to the first base. Nothing is asked of it: it tells whether a
+ * rate that looks odd is ours or the machine's.
+ */
+export function otherRatioRow(comparison: Comparison, name: string, contender: string, figure: string): GoalRow {
+  const find = (matches: (row: ComparisonRow) => boolean): Summary | undefined =>
+    comparison.rows.find(matches)?.otherRatios[figure];
+  const ratio = find((row) => row.name === contender);
+  const same = find((row) => row.role === 'same');
+  const limit = 'printed, not judged';
+  if (ratio === undefined) return { name, limit, pass: 'not judged', note: 'no pair of rounds worked' };
+  return {
+    name,
+    limit,
+    measured: `${ratioText(ratio.median)} × ${comparison.bases[0] ?? ''}`,
+    spread: intervalText(ratio.spread, ratioText),
+    pass: 'not judged',
+    ...(same === undefined ? {} : { note: `less is better; A/A ${intervalText(same.spread, ratioText)}` }),
   };
 }
 

@@ -1,7 +1,7 @@
 import { deepStrictEqual, match, strictEqual } from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type ComparisonPlan, type Contender, compare, sameRatios } from '../src/comparison.ts';
-import { judgeComparison } from '../src/ratio-goal.ts';
+import { judgeComparison, otherRatioRow } from '../src/ratio-goal.ts';
 import type { Role } from '../src/report/report.ts';
 
 const quiet = (): void => undefined;
@@ -50,6 +50,20 @@ describe('compare', () => {
     const contenders = [contender('A', 'base', [1, 10, 100]), contender('B', 'ours', [2, 20, 200])];
     const { comparison } = await compare(plan(contenders), { pairs: 3, discarded: 0 }, quiet);
     deepStrictEqual(comparison.rows[1]?.ratios.A?.spread, { low: 2, high: 2 });
+  });
+
+  it('gives the ratios of the other figures to the first base too, round by round', async () => {
+    const contenders = [
+      contender('A', 'base', [10, 20]),
+      contender('A again', 'same', [10, 20]),
+      contender('B', 'ours', [30, 60]),
+    ];
+    const { comparison } = await compare(plan(contenders), { pairs: 2, discarded: 0 }, quiet);
+    const row = otherRatioRow(comparison, 'latency', 'B', 'p99Us');
+    strictEqual(row.measured, '3.00 × A');
+    strictEqual(row.pass, 'not judged');
+    strictEqual(row.note, 'less is better; A/A 1.00–1.00');
+    strictEqual(otherRatioRow(comparison, 'latency', 'nobody', 'p99Us').measured, undefined);
   });
 
   it('reports a failing run, leaves a hole in its row, and goes on', async () => {

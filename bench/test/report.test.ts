@@ -20,6 +20,7 @@ function row(name: string, role: Role, ratio: number): ComparisonRow {
     rate: summarise([ratio * 100]),
     ratios: { base: summarise([ratio]) },
     others: { p99Us: 12 },
+    otherRatios: {},
   };
 }
 
@@ -102,7 +103,14 @@ describe('html', () => {
 
 describe('ratioPlot', () => {
   it('draws a bar for each row that has a ratio, the goal, and the A/A band', () => {
-    const failed: ComparisonRow = { name: 'gone', role: 'peer', samples: [null], ratios: {}, others: {} };
+    const failed: ComparisonRow = {
+      name: 'gone',
+      role: 'peer',
+      samples: [null],
+      ratios: {},
+      others: {},
+      otherRatios: {},
+    };
     const rows = [row('base again', 'same', 1.1), row('base', 'base', 1), row('ours', 'ours', 0.95), failed];
     const { markup } = ratioPlot(comparison('a load', rows));
     strictEqual(markup.match(/class="bar /g)?.length, 3);

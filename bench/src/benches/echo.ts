@@ -4,7 +4,7 @@ import type { Child } from '../children.ts';
 import { type Contender, compare } from '../comparison.ts';
 import { buildTools, type EchoLoad, type LoadTimes, loadArguments, measureEcho, toolPath } from '../echo-load.ts';
 import { programPath, resultFolder } from '../paths.ts';
-import { judgeComparison } from '../ratio-goal.ts';
+import { judgeComparison, otherRatioRow } from '../ratio-goal.ts';
 import type { Comparison, Failure, Role } from '../report/report.ts';
 
 /** The columns: few and many connections, pipelined, large messages. */
@@ -81,13 +81,15 @@ export const echo: Bench = {
     }
     return {
       comparisons,
-      goals: comparisons.map((comparison) =>
-        judgeComparison(
-          comparison,
-          { name: `echo, ${comparison.title}`, contender: OURS, base: PLAIN, atLeast: GOAL },
-          context.quick,
+      goals: [
+        ...comparisons.map((comparison) => {
+          const goal = { name: `echo, ${comparison.title}`, contender: OURS, base: PLAIN, atLeast: GOAL };
+          return judgeComparison(comparison, goal, context.quick);
+        }),
+        ...comparisons.map((comparison) =>
+          otherRatioRow(comparison, `echo, ${comparison.title}: CPU time a message`, OURS, 'cpuUs'),
         ),
-      ),
+      ],
       missing: [],
       failures,
       commands: [

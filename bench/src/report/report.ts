@@ -72,6 +72,8 @@ export interface ComparisonRow {
   readonly ratios: Readonly<Record<string, Summary>>;
   /** Medians of what else was measured, such as `p99Us`. */
   readonly others: Readonly<Record<string, number>>;
+  /** The ratios of these to the first base, round by round. */
+  readonly otherRatios: Readonly<Record<string, Summary>>;
 }
 
 /** One goal or limit: a row of `hold`. */
