@@ -57,7 +57,7 @@ export class Admission {
 }
 
 /** An IPv4 client of a dual-stack listener shows as `::ffff:a.b.c.d` (RFC 4291 2.5.5.2); it is the same client. */
-export function plainIp(host: string): string {
+function plainIp(host: string): string {
   return host.startsWith('::ffff:') && host.includes('.') ? host.slice('::ffff:'.length) : host;
 }
 

@@ -28,7 +28,7 @@ import type {
 export interface RelayRows extends AcceptorRows, LinkRows {}
 
 /** The option rows of the relay engine. */
-export const RELAY_OPTIONS: RelayRows = { ...ACCEPTOR_OPTIONS, ...LINK_OPTIONS };
+const RELAY_OPTIONS: RelayRows = { ...ACCEPTOR_OPTIONS, ...LINK_OPTIONS };
 
 /**
  * An engine whose sockets belong to another thread, where `serveRelay` holds the other end of `port`.

@@ -18,7 +18,7 @@ export interface Outgoing {
 }
 
 /** Highest stream number: 47 bits, so that it shares one safe integer with type and form of its frame. */
-export const MAX_STREAM: number = 2 ** 47 - 1;
+const MAX_STREAM: number = 2 ** 47 - 1;
 
 // Head and overhead of a frame within its batch.
 const FRAME_BYTES = 24;
