@@ -76,7 +76,7 @@ function checkContents({ manifest, paths }) {
     assert.ok(paths.includes(target), `package.json names ${target}, which is not packed`);
   }
   for (const path of paths) {
-    assert.ok(!/\.tsbuildinfo$|(^|\/)tests?\//.test(path), `${path} has no use for those who install the package`);
+    assert.ok(!/\.tsbuildinfo$|^(dist\/)?test\//.test(path), `${path} has no use for those who install the package`);
   }
 }
 
