@@ -16,8 +16,8 @@ export interface Clock {
   setTimer(delayMs: number, fire: () => void, keepsAlive?: boolean): ClockTimer;
 }
 
-/** Longest delay `setTimeout` takes; a longer one would fire at once. */
-const LONGEST_TIMEOUT_MS = 2_147_483_647;
+/** Longest delay `setTimeout` takes, in milliseconds (about 24.8 days); a longer one would fire at once. */
+export const LONGEST_TIMEOUT_MS = 2_147_483_647;
 
 class SystemTimer implements ClockTimer {
   readonly #due: number;

@@ -72,7 +72,7 @@ export function resolveOptions<R extends OptionRows>(
   }
   const out: Record<string, number | boolean | string> = {};
   for (const [name, row] of Object.entries(rows)) {
-    const value: unknown = given[name] ?? row.fallback;
+    const value: unknown = given[name] === undefined ? row.fallback : given[name];
     if (!accepts(row, value)) throw optionError(owner, name, boundsOf(row), value);
     out[name] = value as number | boolean | string;
   }

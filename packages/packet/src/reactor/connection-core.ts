@@ -154,10 +154,10 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost {
     this.#timer?.cancel();
     this.#timer = undefined;
     const { firstByteTimeoutMs } = this.#init;
-    if (firstByteTimeoutMs > 0) this.#timer = this.#deadline('first-byte', firstByteTimeoutMs);
+    if (firstByteTimeoutMs > 0) this.#armFirstByte(firstByteTimeoutMs);
     const { idleTimeoutMs } = this.#options;
     if (idleTimeoutMs > 0 && this.#transport !== undefined) {
-      const expired = (): void => this.abort(this.#timedOut('idle', idleTimeoutMs));
+      const expired = (): void => void this.abort(this.#timedOut('idle', idleTimeoutMs));
       this.#idle = new IdleTimeout(this.#host.clock, this.#transport, idleTimeoutMs, expired);
     }
     publish('packet:connection.opened', () => this.facts());
@@ -259,13 +259,15 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost {
     this.#finishIfAnswered();
   }
 
-  abort(reason: CloseReason): void {
-    if (this.#state >= ABORTING) return;
+  /** Ends it now; false when it is ending so already. */
+  abort(reason: CloseReason): boolean {
+    if (this.#state >= ABORTING) return false;
     const wasOpen = this.#state <= OPEN;
     this.#state = ABORTING;
     this.#intent = reason;
     if (wasOpen) this.#leaveWorkers();
     this.#transport?.abort(reason);
+    return true;
   }
 
   /** The owner stops: ends the connection as soon as nothing of it is under way. */
@@ -299,8 +301,11 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost {
 
   /** What a callback threw ends the connection, and is reported. */
   threw(where: string, thrown: unknown): void {
-    this.report(thrown, where);
-    if (this.#state === CLOSED) return;
+    // Leaving its workers rejects what the handler awaited of them: no failure of the handler's, and nobody's to hear.
+    const left = this.#state > OPEN && thrown instanceof PacketError && thrown.code === 'ERR_PACKET_CANCELLED';
+    if (!left) this.report(thrown, where);
+    // One that is finishing still owes its peer what was sent before.
+    if (this.#state > OPEN) return;
     const error = new PacketError('ERR_PACKET_CALLBACK', `${this.#handler.constructor.name}.${where} threw`, {
       cause: thrown,
       details: { callback: where },
@@ -349,7 +354,7 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost {
   #service(what: string): WorkerService {
     const service = this.#host.workers;
     if (service === undefined) {
-      throw new PacketError('ERR_PACKET_STATE', `${what}: this reactor was started without workers`);
+      throw new PacketError('ERR_PACKET_STATE', `${what}: this reactor has no workers, or has not started them`);
     }
     if (this.#state > OPEN) throw new PacketError('ERR_PACKET_STATE', `${what}: the connection is closed`);
     this.#usedWorkers = true;
@@ -377,8 +382,9 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost {
       { details: { limit: this.#options.maxOutboundBytes, seen: pending + length } },
     );
     publish('packet:connection.limit', () => ({ ...this.facts(), error }));
-    // Without anything waiting, `drained` would never come.
-    if (pending > 0) this.#full = true;
+    this.#full = true;
+    // Nothing waits, so the transport will not say `drained`.
+    if (pending === 0) queueMicrotask(() => this.drained());
     if (this.#options.outboundPolicy === 'close') this.abort({ by: 'limit', clean: false, error });
     return true;
   }
@@ -432,8 +438,16 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost {
     if (this.#usedWorkers) this.#host.workers?.originClosed(this);
   }
 
+  /** A peer is not late while it is we who do not read. */
+  #armFirstByte(ms: number): void {
+    this.#timer = this.#host.clock.setTimer(ms, () => {
+      if (this.reading.paused || this.reading.held) this.#armFirstByte(ms);
+      else this.abort(this.#timedOut('first-byte', ms));
+    });
+  }
+
   #deadline(timeout: string, ms: number): ClockTimer {
-    return this.#host.clock.setTimer(ms, () => this.abort(this.#timedOut(timeout, ms)));
+    return this.#host.clock.setTimer(ms, () => void this.abort(this.#timedOut(timeout, ms)));
   }
 
   /** Why it ended: our own reason, unless the transport failed on the way to it and we had no error to tell. */

@@ -1,18 +1,18 @@
+import { isIP } from 'node:net';
+import { framingRows } from '../framing/index.ts';
 import { type Given, type NumberRow, optionError, type Resolved, resolveOptions } from '../options.ts';
 
-/**
- * Options of every connection, accepted or made. The rows are the only home of defaults and bounds.
- * @internal
- */
-export const connectionRows = {
+const ownConnectionRows = {
   idleTimeoutMs: { kind: 'number', fallback: 0, min: 1, max: 2_147_483_647, unit: 'ms', off: 0 },
   lingerTimeoutMs: { kind: 'number', fallback: 30_000, min: 1, max: 3_600_000, unit: 'ms' },
   highWaterBytes: { kind: 'number', fallback: 65_536, min: 1, max: 1_073_741_824, unit: 'bytes' },
   maxOutboundBytes: { kind: 'number', fallback: 16_777_216, min: 1, max: 2_147_483_647, unit: 'bytes' },
   outboundPolicy: { kind: 'choice', fallback: 'close', choices: ['close', 'drop'] },
-  maxFrameBytes: { kind: 'number', fallback: 1_048_576, min: 1, max: 2_147_483_647, unit: 'bytes' },
   noDelay: { kind: 'boolean', fallback: true },
 } as const;
+
+/** Options of every connection, accepted or made. The rows are the only home of defaults and bounds. */
+export const connectionRows: typeof ownConnectionRows & typeof framingRows = { ...ownConnectionRows, ...framingRows };
 
 const ownServerRows = {
   firstByteTimeoutMs: { kind: 'number', fallback: 60_000, min: 1, max: 2_147_483_647, unit: 'ms', off: 0 },
@@ -112,7 +112,12 @@ export function resolveClientOptions(given: ConnectTo & ClientOptions): Resolved
   const resolved = resolveOptions('connect', clientRows, { ...given }, CONNECT_NAMES);
   checkWaters('connect', resolved);
   checkPort('connect', 'localPort', given.localPort ?? 0);
-  checkText('connect', 'localAddress', given.localAddress);
+  const { localAddress, signal } = given;
+  if (localAddress !== undefined && isIP(String(localAddress)) === 0) {
+    throw optionError('connect', 'localAddress', 'an IP address', localAddress);
+  }
+  if (signal !== undefined && !(signal instanceof AbortSignal))
+    throw optionError('connect', 'signal', 'an AbortSignal', signal);
   return resolved;
 }
 

@@ -1,4 +1,5 @@
 import { PacketError } from '../errors.ts';
+import { optionError } from '../options.ts';
 import type { Address, CloseReason } from '../transport/index.ts';
 import type { WorkerProxies } from '../workers/index.ts';
 import type { ConnectionCore } from './connection-core.ts';
@@ -96,9 +97,12 @@ export class Connection {
    * `closeConnection()`, `closeConnectionAfterWriting()` or `endWriting()` the data is dropped.
    * @param encoding Of a string. Default `utf8`.
    * @returns false above `highWaterBytes` unsent: stop until `drained()`. Also false when the data was dropped.
+   * @throws PacketError `ERR_PACKET_OPTION` for data that is neither a string nor bytes; nothing was sent.
    */
   sendData(data: Uint8Array | string, encoding: BufferEncoding = 'utf8'): boolean {
-    return this.#bound.send(typeof data === 'string' ? Buffer.from(data, encoding) : data);
+    if (typeof data === 'string') return this.#bound.send(Buffer.from(data, encoding));
+    if (data instanceof Uint8Array) return this.#bound.send(data);
+    throw optionError('sendData', 'data', 'a string or a Uint8Array', data);
   }
 
   /** Sends FIN after all output; reading goes on. */

@@ -1,18 +1,43 @@
 import type { Clock } from '../clock.ts';
+import { type Resolved, resolveOptions } from '../options.ts';
 import type { ConnectionCore } from './connection-core.ts';
+
+/** Options of stopping. The rows are the only home of defaults and bounds. */
+export const drainRows = {
+  drainMs: { kind: 'number', fallback: 10_000, min: 0, max: 86_400_000, unit: 'ms' },
+} as const;
+
+/** How to stop. */
+export interface DrainOptions {
+  /** How long connections and workers may finish, in milliseconds. 0 cuts at once. Default: the reactor's `drainMs`. */
+  readonly drainMs?: number | undefined;
+}
 
 /** How a drain ended. */
 export interface DrainReport {
   /** Connections that ended by themselves, or once nothing of them was under way. */
   readonly finished: number;
-  /** Connections that were cut at the deadline. */
+  /** Connections that were cut, at the deadline or by a later stop. */
   readonly cut: number;
+}
+
+/** Fills in the owner's drain time. @throws PacketError `ERR_PACKET_OPTION`. */
+export function resolveDrain(given: DrainOptions, drainMs: number): Resolved<typeof drainRows> {
+  return resolveOptions('stop', drainRows, {
+    ...given,
+    drainMs: given.drainMs === undefined ? drainMs : given.drainMs,
+  });
 }
 
 /** A set of connections that can be waited empty. */
 export class OpenConnections {
   readonly #cores = new Set<ConnectionCore>();
+  /** Those of them that were cut and are not gone yet. */
+  readonly #beingCut = new Set<ConnectionCore>();
   #emptied: (() => void) | undefined;
+  #draining = false;
+  #finished = 0;
+  #cut = 0;
 
   get size(): number {
     return this.#cores.size;
@@ -23,35 +48,33 @@ export class OpenConnections {
   }
 
   delete(core: ConnectionCore): void {
-    if (this.#cores.delete(core) && this.#cores.size === 0) this.#emptied?.();
+    if (!this.#cores.delete(core)) return;
+    if (!this.#beingCut.delete(core) && this.#draining) this.#finished++;
+    if (this.#cores.size === 0) this.#emptied?.();
   }
 
   /** Cuts all of them now. */
-  cut(): number {
-    const cut = this.#cores.size;
-    for (const core of this.#cores) core.abort({ by: 'shutdown', clean: false });
-    return cut;
+  cut(): void {
+    for (const core of this.#cores) {
+      if (!core.abort({ by: 'shutdown', clean: false })) continue;
+      this.#beingCut.add(core);
+      this.#cut++;
+    }
   }
 
   /** Ends each connection as soon as nothing of it is under way, and cuts those left at the deadline. Resolves when none is left. */
   async drain(clock: Clock, drainMs: number): Promise<DrainReport> {
-    const begun = this.#cores.size;
-    if (begun === 0) return { finished: 0, cut: 0 };
-    const empty = new Promise<void>((resolve) => {
-      this.#emptied = resolve;
-    });
-    if (drainMs === 0) {
-      this.cut();
+    this.#draining = true;
+    if (drainMs === 0) this.cut();
+    if (this.#cores.size > 0) {
+      const empty = new Promise<void>((resolve) => {
+        this.#emptied = resolve;
+      });
+      for (const core of this.#cores) core.drain();
+      const deadline = clock.setTimer(drainMs, () => this.cut());
       await empty;
-      return { finished: 0, cut: begun };
+      deadline.cancel();
     }
-    for (const core of this.#cores) core.drain();
-    let cut = 0;
-    const deadline = clock.setTimer(drainMs, () => {
-      cut = this.cut();
-    });
-    await empty;
-    deadline.cancel();
-    return { finished: Math.max(0, begun - cut), cut };
+    return { finished: this.#finished, cut: this.#cut };
   }
 }

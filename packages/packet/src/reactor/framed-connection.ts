@@ -63,8 +63,8 @@ export abstract class FramedConnection<In, Out = In> extends Connection {
   /** Switches to another framer at exactly this byte of the input: it is given what the old one had not decoded. */
   set framer(next: Framer<In, Out>) {
     const rest = this.framer.release();
-    this.#install(coreOf(this), next);
     if (rest.length > 0) next.push(rest);
+    this.#install(coreOf(this), next);
   }
 
   #install(core: ConnectionCore, framer: Framer<In, Out>): void {

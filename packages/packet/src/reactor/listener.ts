@@ -4,7 +4,7 @@ import type { Address, Engine, Incoming, ListenEndpoint, ListenSink, TransportLi
 import { bindCore, type Connection } from './connection.ts';
 import { ConnectionCore, type ConnectionHost } from './connection-core.ts';
 import type { ResolvedServerOptions } from './connection-options.ts';
-import { type DrainReport, OpenConnections } from './drain.ts';
+import { type DrainOptions, type DrainReport, OpenConnections, resolveDrain } from './drain.ts';
 import { installFramer } from './framed-connection.ts';
 import { Admission } from './limits.ts';
 
@@ -87,10 +87,12 @@ export class Listener implements ListenSink {
   /**
    * Stops listening, ends each connection as soon as nothing of it is under way, and cuts what is left after `drainMs`
    * milliseconds (the reactor's by default). Idempotent; resolves when everything is closed.
+   * @throws PacketError `ERR_PACKET_OPTION`; nothing was begun.
    */
-  stop(options: { readonly drainMs?: number } = {}): Promise<DrainReport> {
-    if (this.#stopping === undefined) this.#stopping = this.#stop(options.drainMs ?? this.#host.drainMs);
-    else if (options.drainMs === 0) this.#open.cut();
+  stop(options: DrainOptions = {}): Promise<DrainReport> {
+    const { drainMs } = resolveDrain(options, this.#host.drainMs);
+    if (this.#stopping === undefined) this.#stopping = this.#stop(drainMs);
+    else if (drainMs === 0) this.#open.cut();
     return this.#stopping;
   }
 
@@ -155,7 +157,9 @@ export class Listener implements ListenSink {
     const host = this.#host;
     return {
       clock: host.clock,
-      workers: host.workers,
+      get workers() {
+        return host.workers;
+      },
       report: (error, where, connection) => host.report(error, where, connection),
       forget: (core) => {
         this.#open.delete(core);

@@ -15,17 +15,13 @@ import {
   resolveServerOptions,
   type ServerOptions,
 } from './connection-options.ts';
-import { type DrainReport, OpenConnections } from './drain.ts';
+import { type DrainOptions, type DrainReport, drainRows, OpenConnections, resolveDrain } from './drain.ts';
 import { descriptorCeiling } from './limits.ts';
 import { beginConnection, Listener, type ListenerHost } from './listener.ts';
+import { isThenable } from './reading.ts';
 import { onStopSignals } from './signals.ts';
 import { type Timer, Timers } from './timers.ts';
 import type { WorkerService } from './worker-service.ts';
-
-/** Options of a reactor. The rows are the only home of defaults and bounds. */
-export const reactorRows = {
-  drainMs: { kind: 'number', fallback: 10_000, min: 0, max: 86_400_000, unit: 'ms' },
-} as const;
 
 /** What went wrong where, for the error hook. */
 export interface ErrorContext {
@@ -85,6 +81,8 @@ export class Reactor {
   #workers: WorkerService | undefined;
   #started: Promise<void> | undefined;
   #stopping: Promise<DrainReport> | undefined;
+  /** Whether its workers are ready. */
+  #ready = false;
   #nextId = 1;
   #descriptors: number | undefined;
 
@@ -93,7 +91,7 @@ export class Reactor {
    * @throws PacketError `ERR_PACKET_OPTION`.
    */
   constructor(options: ReactorOptions = {}) {
-    this.#drainMs = resolveOptions('Reactor', reactorRows, { ...options }, OTHER_NAMES).drainMs;
+    this.#drainMs = resolveOptions('Reactor', drainRows, { ...options }, OTHER_NAMES).drainMs;
     checkUrl('workers', options.workers);
     checkUrl('workerSetup', options.workerSetup);
     this.#options = options;
@@ -109,8 +107,8 @@ export class Reactor {
   /**
    * Runs a reactor until it is stopped: starts its workers, calls `init`, and resolves when everything is closed.
    *
-   * SIGINT and SIGTERM drain it, a second one cuts what is left; the handlers are gone afterwards. It also stops when
-   * nothing is left that could happen. A rejected or throwing `init` stops it and is thrown on.
+   * SIGINT and SIGTERM drain it, a second one cuts what is left; the handlers are gone afterwards. Without workers it also
+   * stops when nothing is left that could happen; with them it runs until it is stopped. A rejected or throwing `init` stops it and is thrown on.
    */
   static async run(init: (reactor: Reactor) => unknown): Promise<void>;
   static async run(options: ReactorOptions, init: (reactor: Reactor) => unknown): Promise<void>;
@@ -129,9 +127,14 @@ export class Reactor {
     process.on('beforeExit', idle);
     try {
       await reactor.start();
-      await init(reactor);
+      if (reactor.#stopping === undefined) await init(reactor);
       await reactor.stopped;
     } catch (error) {
+      // Told to stop while its workers were starting, it has nothing to report.
+      if (!reactor.#ready && reactor.#stopping !== undefined) {
+        await reactor.stopped;
+        return;
+      }
       await reactor.stop({ drainMs: 0 });
       throw error;
     } finally {
@@ -142,11 +145,13 @@ export class Reactor {
 
   /**
    * Starts the workers; resolves when each that starts by itself is ready. Idempotent; `run` does it.
-   * @throws PacketError `ERR_PACKET_WORKER_DEFINITION` or `ERR_PACKET_WORKER_BOOT`.
+   * @throws PacketError `ERR_PACKET_WORKER_DEFINITION`, `ERR_PACKET_WORKER_BOOT` or `ERR_PACKET_STOPPED`.
    */
-  start(): Promise<void> {
+  async start(): Promise<void> {
+    this.#checkRunning('start');
     this.#started ??= this.#startWorkers();
-    return this.#started;
+    await this.#started;
+    this.#ready = true;
   }
 
   // ---- servers and clients -------------------------------------------------------------------------------------------
@@ -283,9 +288,10 @@ export class Reactor {
   /**
    * Stops accepting, ends each connection once nothing of it is under way, cuts what is left after `drainMs`, then ends
    * workers and timers. Idempotent; a later call with `drainMs: 0` cuts at once. Resolves when everything is closed.
+   * @throws PacketError `ERR_PACKET_OPTION`; nothing was begun.
    */
-  stop(options: { readonly drainMs?: number } = {}): Promise<DrainReport> {
-    const { drainMs } = resolveOptions('stop', reactorRows, { drainMs: this.#drainMs, ...options });
+  stop(options: DrainOptions = {}): Promise<DrainReport> {
+    const { drainMs } = resolveDrain(options, this.#drainMs);
     if (this.#stopping === undefined) {
       this.#stopping = this.#stop(drainMs);
       void this.#stopping.then(this.#resolveStopped);
@@ -302,8 +308,10 @@ export class Reactor {
     await Promise.all([...this.#listeners].map((listener) => listener.closeSocket()));
     const drained = await this.#connections.drain(this.#clock, drainMs);
     await Promise.all([...this.#listeners].map((listener) => listener.stop({ drainMs: 0 })));
-    await this.#started?.catch(() => undefined);
+    // First those that run or are starting, then those a start still under way came to.
     await this.#workers?.close(Math.max(0, drainMs - (this.#clock.now() - begun)));
+    await this.#started?.catch(() => undefined);
+    await this.#workers?.close(0);
     this.#timers.cancelAll();
     publish('packet:reactor.stopped', () => drained);
     return drained;
@@ -314,23 +322,28 @@ export class Reactor {
     if (folder === undefined) return;
     // The one arrow from the reactor to the workers, taken only by programs that have some.
     const { createWorkerService } = await import('../workers/index.ts');
-    this.#workers = await createWorkerService({
+    await createWorkerService({
       folder,
       setup,
       clock: this.#clock,
       makeReactor: () => new Reactor(),
+      made: (workers) => {
+        this.#workers = workers;
+        // Stopped while the folder was read.
+        if (this.#stopping !== undefined) void workers.close(0);
+      },
       onError: (error, where) => this.#report(error, where, undefined),
     });
   }
 
   #service(what: string): WorkerService {
-    if (this.#workers !== undefined) return this.#workers;
+    if (this.#workers !== undefined && this.#ready) return this.#workers;
     const why = this.#options.workers === undefined ? 'was made without workers' : 'has not been started';
     throw new PacketError('ERR_PACKET_STATE', `${what}: this reactor ${why}`);
   }
 
   #makeHost(): ListenerHost {
-    const workers = (): WorkerService | undefined => this.#workers;
+    const workers = (): WorkerService | undefined => (this.#ready ? this.#workers : undefined);
     return {
       clock: this.#clock,
       engine: this.#engine,
@@ -353,7 +366,7 @@ export class Reactor {
   #guard(where: string, callback: () => unknown): void {
     try {
       const result = callback();
-      if (result instanceof Promise) result.catch((error: unknown) => this.#report(error, where, undefined));
+      if (isThenable(result)) result.then(undefined, (error: unknown) => this.#report(error, where, undefined));
     } catch (error) {
       this.#report(error, where, undefined);
     }

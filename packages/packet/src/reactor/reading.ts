@@ -67,16 +67,17 @@ export class Reading {
     return !this.#userPaused && this.#held === 0 && (this.#framer === undefined || this.#framer.heldBytes === 0);
   }
 
-  /** From now on input goes through `framer` and whole messages to `sink`. */
+  /** From now on input goes through `framer` and whole messages to `sink`, beginning with what `framer` holds already. */
   useFramer(framer: Framer<unknown, unknown>, sink: MessageSink): void {
     this.#framer = framer;
     this.#sink = sink;
+    if (framer.heldBytes > 0) this.#continue();
   }
 
   bytes(chunk: Buffer): void {
     if (this.#framer !== undefined) {
       this.#framer.push(chunk);
-      this.#pump();
+      this.#advance();
       return;
     }
     try {
@@ -91,8 +92,7 @@ export class Reading {
     if (this.#ended) return;
     this.#ended = true;
     this.#endDue = true;
-    this.#finishFraming();
-    this.#deliverEnd();
+    this.#advance();
   }
 
   pause(): void {
@@ -133,28 +133,36 @@ export class Reading {
     return this.#host.readable && !this.#userPaused && this.#held === 0;
   }
 
-  #pump(): void {
-    if (this.#pumping) return;
-    this.#pumping = true;
-    // Both are read anew for each message: a callback may close, pause, or switch the framer.
-    while (this.#mayTell && this.#framer !== undefined && this.#sink !== undefined) {
-      if (!this.#tellNext(this.#framer, this.#sink, false)) break;
+  /** Tells what there is, in order: whole messages, then the peer's end. */
+  #advance(): void {
+    if (this.#tellMessages() && this.#endDue && this.#mayTell) {
+      this.#endDue = false;
+      this.#host.call('peerEnded', () => this.#handler.peerEnded());
     }
-    this.#pumping = false;
   }
 
-  /** Tells the last message, which the peer's end completed. */
-  #finishFraming(): void {
-    if (this.#mayTell && this.#framer !== undefined && this.#sink !== undefined) {
-      this.#tellNext(this.#framer, this.#sink, true);
+  /** Tells whole messages; true when none is left. */
+  #tellMessages(): boolean {
+    if (this.#pumping) return false;
+    this.#pumping = true;
+    try {
+      // Both are read anew for each message: a callback may close, pause, or switch the framer.
+      while (this.#mayTell) {
+        if (this.#framer === undefined || this.#sink === undefined) return true;
+        if (!this.#tellNext(this.#framer, this.#sink)) return true;
+      }
+      return false;
+    } finally {
+      this.#pumping = false;
     }
   }
 
   /** Tells one message; false when there is none, or the input was refused. */
-  #tellNext(framer: Framer<unknown, unknown>, sink: MessageSink, last: boolean): boolean {
+  #tellNext(framer: Framer<unknown, unknown>, sink: MessageSink): boolean {
     let message: unknown;
     try {
-      message = last ? framer.finish() : framer.next();
+      // After the peer's end the last message may lack its terminator.
+      message = this.#ended ? framer.finish() : framer.next();
     } catch (error) {
       this.#host.refused(
         error instanceof PacketError
@@ -173,13 +181,6 @@ export class Reading {
     return true;
   }
 
-  /** The peer's end comes after everything it sent before has been dealt with. */
-  #deliverEnd(): void {
-    if (!this.#endDue || !this.#mayTell) return;
-    this.#endDue = false;
-    this.#host.call('peerEnded', () => this.#handler.peerEnded());
-  }
-
   #release(): void {
     this.#held--;
     this.#continue();
@@ -190,8 +191,7 @@ export class Reading {
     // In a microtask, so that nothing is told from inside the call that resumed.
     queueMicrotask(() => {
       // Messages already cut wait in the framer; they come before anything the transport still holds.
-      this.#pump();
-      this.#deliverEnd();
+      this.#advance();
       if (!this.#userPaused && this.#held === 0) this.#host.resumeTransport();
       this.#host.settled();
     });

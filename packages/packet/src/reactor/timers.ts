@@ -1,8 +1,5 @@
-import type { Clock, ClockTimer } from '../clock.ts';
+import { type Clock, type ClockTimer, LONGEST_TIMEOUT_MS } from '../clock.ts';
 import { optionError } from '../options.ts';
-
-/** Longest delay of a reactor timer, in milliseconds (about 24.8 days): what the system's timers take. */
-const LONGEST_DELAY_MS = 2_147_483_647;
 
 /** A timer of a reactor. It goes away with its reactor. */
 export interface Timer {
@@ -84,6 +81,6 @@ export class Timers {
 }
 
 function checkDelay(owner: string, delayMs: number, least: number): void {
-  if (Number.isFinite(delayMs) && delayMs >= least && delayMs <= LONGEST_DELAY_MS) return;
-  throw optionError(owner, 'delayMs', `a number in ${least}..${LONGEST_DELAY_MS} (ms)`, delayMs);
+  if (Number.isFinite(delayMs) && delayMs >= least && delayMs <= LONGEST_TIMEOUT_MS) return;
+  throw optionError(owner, 'delayMs', `a number in ${least}..${LONGEST_TIMEOUT_MS} (ms)`, delayMs);
 }

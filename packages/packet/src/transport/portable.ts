@@ -1,4 +1,4 @@
-import { connect as connectSocket, Socket } from 'node:net';
+import { connect as connectSocket, Socket, type TcpNetConnectOpts } from 'node:net';
 
 import { type Given, resolveOptions } from '../options.ts';
 import { ACCEPTOR_OPTIONS, type AcceptorRows } from './acceptor.ts';
@@ -69,6 +69,18 @@ function connectPortable(endpoint: Endpoint, options: ConnectOptions, sink: Tran
     return transport;
   }
   checkPort('connect', endpoint);
-  const socket = connectSocket({ ...options, host: endpoint.host, port: endpoint.port, allowHalfOpen: true });
-  return new StreamTransport(socket, sink, { name, connecting: true });
+  const { host, port } = endpoint;
+  return new StreamTransport(openSocket({ ...options, host, port, allowHalfOpen: true }), sink, {
+    name,
+    connecting: true,
+  });
+}
+
+/** Node throws at once for an address it cannot use; to us that is an attempt that failed like any other. */
+function openSocket(options: TcpNetConnectOpts): Socket {
+  try {
+    return connectSocket(options);
+  } catch (error) {
+    return new Socket().destroy(error instanceof Error ? error : new Error(String(error)));
+  }
 }

@@ -101,7 +101,10 @@ export class StreamTransport implements Transport {
 
   get pendingBytes(): number {
     if (this.#reason !== undefined) return 0;
-    return this.#stream.writableLength + (this.#outgoing === undefined ? 0 : this.#outgoing.bytes);
+    const waiting = this.#stream.writableLength;
+    // What is held while a chunk is dealt with leaves right after it, unless something waits before it.
+    const held = waiting > 0 ? this.#heldBytes : 0;
+    return waiting + held + (this.#outgoing === undefined ? 0 : this.#outgoing.bytes);
   }
 
   get bytesIn(): number {
@@ -191,9 +194,12 @@ export class StreamTransport implements Transport {
   #writeMany(parts: readonly Uint8Array[]): void {
     const outer = this.#gathering;
     this.#gathering = true;
-    for (const part of parts) this.#writeOne(part);
-    this.#gathering = outer;
-    if (!outer) this.#flushHeld();
+    try {
+      for (const part of parts) this.#writeOne(part);
+    } finally {
+      this.#gathering = outer;
+      if (!outer) this.#flushHeld();
+    }
   }
 
   #hold(bytes: Uint8Array, size: number): void {

@@ -22,6 +22,8 @@ export interface WorkerServiceOptions {
   readonly clock: Clock;
   /** Makes the reactor of an inline worker. */
   readonly makeReactor: () => Reactor;
+  /** Gets the service before its workers are ready, so that it can be closed while they start. */
+  readonly made?: ((workers: Workers) => void) | undefined;
   /** Node's own options for worker processes. @defaultValue those of this process, without what concerns debugging and tests */
   readonly execArgv?: readonly string[] | undefined;
   /** Runs every worker so, whatever its config says: `inline` for tests. */
@@ -45,6 +47,7 @@ const GONE = 'the connection that asked is gone';
 export async function createWorkerService(options: WorkerServiceOptions): Promise<Workers> {
   const definitions = await loadDefinitions(options);
   const service = new Service(options, definitions);
+  options.made?.(service);
   try {
     await service.startAll();
   } catch (error) {

@@ -33,6 +33,46 @@ netTest('a framer switched inside receiveMessage takes over at exactly that byte
   assert.deepEqual(server.journal.entries, ['hello', 'binary', 'a\nb', 'c']);
 });
 
+netTest('a framer switched outside a callback is given what waits, all of it, then the end of the peer', async (t) => {
+  class Waiting extends Switching {
+    override receiveMessage(message: string | Buffer): void {
+      this.journal.note(String(message));
+      if (message === 'wait') this.pause();
+    }
+    override peerEnded(): void {
+      this.journal.note('peerEnded');
+      void super.peerEnded();
+    }
+  }
+  const world = new World(createPortableEngine());
+  t.cleanup(() => world.close());
+  const listener = await world.serve(Waiting);
+  const client = world.reactor.connect({ host: '127.0.0.1', port: listener.port }, Recorder);
+  client.sendData(Buffer.from('wait\n\x00\x01a\x00\x01b\x00\x01c', 'latin1'));
+  client.endWriting();
+  const server = (await world.accepted()) as Waiting;
+  await server.journal.saw('wait');
+  await world.settle();
+  server.framer = new LengthPrefixFramer({ width: 'u16', endian: 'big' });
+  server.resume();
+  await server.journal.saw('peerEnded');
+  assert.deepEqual(server.journal.entries, ['wait', 'a', 'b', 'c', 'peerEnded']);
+});
+
+netTest('a framer switched in a timer, while reading, goes on at once', async (t) => {
+  const world = new World(createPortableEngine());
+  t.cleanup(() => world.close());
+  const listener = await world.serve(Switching);
+  const client = world.reactor.connect({ host: '127.0.0.1', port: listener.port }, Recorder);
+  client.sendData(Buffer.from('go\n\x00\x01a\x00\x01b', 'latin1'));
+  const server = (await world.accepted()) as Switching;
+  await server.journal.saw('go');
+  await world.settle();
+  server.framer = new LengthPrefixFramer({ width: 'u16', endian: 'big' });
+  await server.journal.when(() => server.journal.entries.length === 3);
+  assert.deepEqual(server.journal.entries, ['go', 'a', 'b']);
+});
+
 netTest('a message the framer cannot encode throws at sendMessage and harms nothing', async (t) => {
   const world = new World(createPortableEngine());
   t.cleanup(() => world.close());

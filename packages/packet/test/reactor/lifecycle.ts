@@ -321,6 +321,31 @@ export function lifecycleSuite(name: string, makeEngine: MakeEngine): void {
     assert.deepEqual(await stopped, { finished: 1, cut: 0 });
   });
 
+  lifecycle(
+    'an async callback that fails after the connection was told to close still owes what was sent',
+    async (world) => {
+      class Giver extends Recorder {
+        override async receiveData(): Promise<void> {
+          this.sendData(pattern(FIVE_MB));
+          this.closeConnectionAfterWriting();
+          await Promise.reject(new Error('too late to matter'));
+        }
+      }
+      const listener = await world.serve(Giver);
+      const client = world.reactor.connect({ port: listener.port }, Recorder);
+      client.sendData('x');
+      await client.journal.saw('unbind');
+      assert.equal(client.journal.bytes, FIVE_MB);
+      const giver = await world.accepted();
+      await giver.journal.saw('unbind');
+      assert.equal(giver.journal.reason?.clean, true);
+      assert.deepEqual(
+        world.errors.map(({ where }) => where),
+        ['receiveData'],
+      );
+    },
+  );
+
   // ---- bytes ---------------------------------------------------------------------------------------------------------
 
   lifecycle('5 MB sent with closeConnectionAfterWriting arrive whole at a slow reader', async (world) => {
@@ -392,6 +417,7 @@ export function lifecycleSuite(name: string, makeEngine: MakeEngine): void {
   lifecycle('with outboundPolicy drop, what would pass the cap is dropped and the connection lives', async (world) => {
     const { server, client } = await world.pair({ maxOutboundBytes: 100_000, outboundPolicy: 'drop' });
     assert.equal(server.sendData(pattern(100_001)), false);
+    await server.journal.saw('drained');
     assert.equal(server.sendData('after'), true);
     await client.journal.when(() => client.journal.text === 'after');
   });
@@ -445,6 +471,42 @@ export function lifecycleSuite(name: string, makeEngine: MakeEngine): void {
     assertEnded(silent.server.journal, 'timeout', 'ERR_PACKET_TIMEOUT');
     assert.equal(silent.server.journal.reason?.error?.details.timeout, 'first-byte');
     assert.equal(talker.server.journal.unbinds, 0);
+  });
+
+  lifecycle('a peer is not late with its first byte while it is we who do not read', async (world) => {
+    const { server, client } = await world.pair({ firstByteTimeoutMs: 100 });
+    server.pause();
+    client.sendData('x');
+    world.clock.advance(500);
+    server.resume();
+    await server.journal.when(() => server.journal.text === 'x');
+    assert.equal(server.journal.unbinds, 0);
+  });
+
+  lifecycle('what a later stop cuts is counted as cut', async (world) => {
+    class Stuck extends Recorder {
+      override receiveData(data: Buffer): Promise<void> {
+        void super.receiveData(data);
+        return new Promise(() => undefined);
+      }
+    }
+    const listener = await world.serve(Stuck);
+    const client = world.reactor.connect({ port: listener.port }, Recorder);
+    client.sendData('x');
+    const server = await world.accepted();
+    await server.journal.when(() => server.journal.bytes === 1);
+    const stopped = listener.stop({ drainMs: 10_000 });
+    await world.settle();
+    void listener.stop({ drainMs: 0 });
+    assert.deepEqual(await stopped, { finished: 0, cut: 1 });
+  });
+
+  lifecycle('data that is neither text nor bytes is refused at the call and harms nothing', async (world) => {
+    const { server, client } = await world.pair();
+    const wrong: unknown = new ArrayBuffer(4);
+    assert.throws(() => server.sendData(wrong as Uint8Array), { code: 'ERR_PACKET_OPTION', message: /sendData: data/ });
+    server.sendData('hello');
+    await client.journal.when(() => client.journal.text === 'hello');
   });
 
   lifecycle('a peer that never reads is cut after the linger timeout without progress', async (world) => {

@@ -27,6 +27,10 @@ test('connect refuses unknown options and values out of bounds, naming option, b
   refuses(to({ host: '' }), 'host', '""');
   refuses(to({ args: 'x' }), 'args', '"x"');
   refuses(to({ localPort: -1 }), 'localPort', '-1');
+  refuses(to({ localAddress: 'nope' }), 'localAddress', 'an IP address', '"nope"');
+  refuses(to({ signal: {} }), 'signal', 'an AbortSignal');
+  refuses(to({ port: null }), 'port', 'null');
+  refuses(to({ idleTimeoutMs: null }), 'idleTimeoutMs', 'null');
   assert.equal(reactor.connectionCount, 0);
 });
 
@@ -66,12 +70,23 @@ test('a reactor refuses unknown options and a workers folder that is no URL', ()
   refuses(() => new Reactor({ drainMs: -1 }), 'drainMs', '-1');
 });
 
+test('stop refuses wrong options at the call, and an absent drainMs is the one of its owner', async () => {
+  const reactor = new Reactor({ drainMs: 5 });
+  refuses(() => reactor.stop({ drainMs: 'x' } as object), 'drainMs', '"x"');
+  refuses(() => reactor.stop({ drain: 5 } as object), 'unknown option "drain"');
+  const listener = await reactor.startServer({ host: '127.0.0.1', port: 0 }, Connection);
+  refuses(() => listener.stop({ drain: 5 } as object), 'unknown option "drain"');
+  await listener.stop({ drainMs: undefined });
+  await reactor.stop({ drainMs: undefined });
+});
+
 test('a stopped reactor refuses new work', async () => {
   const reactor = new Reactor();
   await reactor.stop();
   assert.throws(() => reactor.connect({ port: 1 }, Connection), { code: 'ERR_PACKET_STOPPED' });
   assert.throws(() => reactor.addTimer(1, () => undefined), { code: 'ERR_PACKET_STOPPED' });
   await assert.rejects(reactor.startServer({ port: 0 }, Connection), { code: 'ERR_PACKET_STOPPED' });
+  await assert.rejects(reactor.start(), { code: 'ERR_PACKET_STOPPED' });
 });
 
 test('using the socket in a constructor is a clear error', () => {
