@@ -80,6 +80,8 @@ export class Reactor {
   #resolveStopped: (report: DrainReport) => void = () => undefined;
   #workers: WorkerService | undefined;
   #started: Promise<void> | undefined;
+  /** Ends the reading of the worker folder, which may hang in a file's import. */
+  readonly #givenUp = new AbortController();
   #stopping: Promise<DrainReport> | undefined;
   /** Whether its workers are ready. */
   #ready = false;
@@ -308,6 +310,7 @@ export class Reactor {
     await Promise.all([...this.#listeners].map((listener) => listener.closeSocket()));
     const drained = await this.#connections.drain(this.#clock, drainMs);
     await Promise.all([...this.#listeners].map((listener) => listener.stop({ drainMs: 0 })));
+    this.#givenUp.abort();
     // First those that run or are starting, then those a start still under way came to.
     await this.#workers?.close(Math.max(0, drainMs - (this.#clock.now() - begun)));
     await this.#started?.catch(() => undefined);
@@ -327,6 +330,7 @@ export class Reactor {
       setup,
       clock: this.#clock,
       makeReactor: () => new Reactor(),
+      signal: this.#givenUp.signal,
       made: (workers) => {
         this.#workers = workers;
         // Stopped while the folder was read.

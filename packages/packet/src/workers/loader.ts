@@ -11,6 +11,7 @@ export interface WorkerDefinition {
   readonly name: string;
   readonly file: string;
   readonly url: string;
+  readonly exportName: string;
   readonly limits: WorkerLimits;
   /** Node's options for its processes, beside those of all workers. */
   readonly execArgv: readonly string[];
@@ -24,6 +25,7 @@ export interface LoadOptions {
   readonly setup?: URL | undefined;
   readonly clock: Clock;
   readonly execArgv?: readonly string[] | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -51,6 +53,7 @@ export async function loadDefinitions(options: LoadOptions): Promise<readonly Wo
       name,
       file: file.path,
       url: pathToFileURL(file.path).href,
+      exportName: report.exportName,
       ...resolveWorkerConfig(name, file.path, report.config),
       methods: report.methods,
       ProxyClass: await proxyClassOf(file),

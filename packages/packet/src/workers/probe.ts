@@ -1,6 +1,6 @@
 import { pathToFileURL } from 'node:url';
 import type { Clock, ClockTimer } from '../clock.ts';
-import type { PacketError } from '../errors.ts';
+import { PacketError } from '../errors.ts';
 import { decodeError, wireErrorOf } from './error-codec.ts';
 import type { Frame, LaneLoss, MasterLane } from './lane.ts';
 import { inheritedExecArgv } from './places.ts';
@@ -10,6 +10,7 @@ import { definitionError, serviceRows } from './worker-options.ts';
 
 /** What the probe found in one file. */
 export interface ProbeReport {
+  readonly exportName: string;
   /** The class's `static workerName`. */
   readonly workerName: string | undefined;
   /** Its `static config`, unchecked. */
@@ -28,6 +29,7 @@ export interface ProbeOptions {
   readonly setup?: URL | undefined;
   readonly clock: Clock;
   readonly execArgv?: readonly string[] | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -69,10 +71,16 @@ class Probe implements ProcessLaneSink {
     const urls = this.#files.map((file) => pathToFileURL(file.path).href);
     const order: ProbeOrder = { setup: this.#options.setup?.href, urls };
     this.#arm();
+    const { signal } = this.#options;
+    const giveUp = (): void =>
+      this.#end(new PacketError('ERR_PACKET_STOPPED', 'stopped while the workers were looked for'));
+    if (signal?.aborted === true) giveUp();
+    signal?.addEventListener('abort', giveUp, { once: true });
     await new Promise<void>((resolve) => {
       this.#resolve = resolve;
       lane.post({ type: 'HELLO', stream: 0, value: order });
     });
+    signal?.removeEventListener('abort', giveUp);
     if (this.#failure !== undefined) throw this.#failure;
     return this.#reports;
   }

@@ -22,6 +22,8 @@ export interface WorkerServiceOptions {
   readonly clock: Clock;
   /** Makes the reactor of an inline worker. */
   readonly makeReactor: () => Reactor;
+  /** Gives up reading the folder. */
+  readonly signal?: AbortSignal | undefined;
   /** Gets the service before its workers are ready, so that it can be closed while they start. */
   readonly made?: ((workers: Workers) => void) | undefined;
   /** Node's own options for worker processes. @defaultValue those of this process, without what concerns debugging and tests */
@@ -190,7 +192,7 @@ class Service implements Workers, FaceHost {
   // ---- inside --------------------------------------------------------------------------------------------------------
 
   #makePool(definition: WorkerDefinition, key: string | undefined, options: unknown): Pool {
-    const { name: worker, limits, url, ProxyClass } = definition;
+    const { name: worker, limits, url, exportName, ProxyClass } = definition;
     const execArgv = [...(this.#options.execArgv ?? inheritedExecArgv()), ...definition.execArgv];
     const { setup, clock, makeReactor, onError } = this.#options;
     const transport = this.#options.transport ?? limits.transport;
@@ -198,7 +200,7 @@ class Service implements Workers, FaceHost {
       worker,
       key,
       limits,
-      order: (index) => ({ worker, key, index, url, setup: setup?.href, options }),
+      order: (index) => ({ worker, key, index, url, exportName, setup: setup?.href, options }),
       open: transport === 'inline' ? inlinePlaces(clock, makeReactor) : processPlaces(execArgv),
       table: this.#table,
       seat: new ProxySeat(ProxyClass, worker, key, onError),

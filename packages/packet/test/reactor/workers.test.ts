@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { netTest } from '@packet/testing';
+import { netTest, turn } from '@packet/testing';
 import { type Ask, Connection, type PacketError, Reactor } from '../../src/index.ts';
 import type { DeskProxy } from './fixtures/desk/desk.proxy.ts';
 import type { Desk } from './fixtures/desk/desk.ts';
@@ -116,6 +116,25 @@ netTest('stopping the reactor ends a worker that is in the middle of a call', as
   assert.equal(started.length, 1);
   assert.throws(() => process.kill(started[0] ?? 0, 0), { code: 'ESRCH' });
 });
+
+netTest(
+  'stopping gives up a start that would not end, while a worker starts or while its file is imported',
+  async (t) => {
+    let said = '';
+    const listen = (event: unknown): void => {
+      said += (event as { text: string }).text;
+    };
+    subscribe('packet:worker.output', listen);
+    t.cleanup(() => unsubscribe('packet:worker.output', listen));
+    const slow = new Reactor({ workers: new URL('./fixtures/endless-start/', import.meta.url) });
+    const importing = new Reactor({ workers: new URL('./fixtures/endless-import/', import.meta.url) });
+    const starts = [slow.start(), importing.start()];
+    const refusals = starts.map((start) => assert.rejects(start, { code: 'ERR_PACKET_STOPPED' }));
+    while (said !== 'starting\n') await turn();
+    await Promise.all([slow.stop(), importing.stop()]);
+    await Promise.all(refusals);
+  },
+);
 
 netTest('a worker serves on a server of its own and its proxy receives what it pushes unasked', async (t) => {
   const { reactor } = await world((close) => t.cleanup(close));
