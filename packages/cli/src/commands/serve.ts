@@ -1,0 +1,86 @@
+import { readFileSync } from 'node:fs';
+import { readPort } from '../arguments.ts';
+import type { Command } from '../command.ts';
+import { Failure } from '../failure.ts';
+import { listenFailure } from '../plain-failure.ts';
+import { addressText } from '../reports.ts';
+import { openServedFile } from '../served-file.ts';
+import { serving } from '../serving.ts';
+
+/** Where `packet serve` listens when nothing says otherwise. */
+const DEFAULT_PORT = 11_000;
+
+/** `packet serve FILE`: runs a server that the user wrote. */
+export const serveCommand: Command = {
+  name: 'serve',
+  summary: 'serve the connection class that a file exports',
+  positionals: ['FILE'],
+  options: {
+    port: { value: 'N', help: `port to listen on; 0 lets the system choose (default ${DEFAULT_PORT})` },
+    host: { value: 'HOST', help: 'address or name to listen on; 0.0.0.0 is every IPv4 one (default localhost)' },
+    export: { value: 'NAME', help: 'which class to serve, where FILE exports several' },
+    workers: { value: 'DIR', help: 'folder of worker files (default workers/ beside FILE, if it is there)' },
+    config: { value: 'JSON', help: 'file of options for startServer: port, host, limits, timeouts' },
+    log: {
+      value: 'LOG',
+      help: "add errors, ends of workers and workers' output to this file instead of printing them",
+    },
+  },
+  details: `FILE exports one class that extends Connection of @packet/core. FILE and its workers may be
+TypeScript on every supported Node. Ctrl-C or SIGTERM lets connections finish what they are at,
+a second one cuts them.
+
+  // shout.ts
+  import { Connection } from '@packet/core';
+  export class Shout extends Connection {
+    override receiveData(data: Buffer): void {
+      this.sendData(data.toString().toUpperCase());
+    }
+  }
+
+  packet serve shout.ts --port 7000`,
+
+  async run(args): Promise<void> {
+    const { host, config, workers, log } = args.values;
+    const port = readPort(args, 'port');
+    const [file = ''] = args.positionals;
+    const settings = config === undefined ? {} : readConfig(config);
+    const served = await openServedFile({ file, exportName: args.values.export, workers });
+    const { Reactor } = served.core;
+    await serving({ debug: args.flags.has('debug'), logFile: log }, () =>
+      Reactor.run({ workers: served.workers }, async (reactor) => {
+        const at = {
+          port: DEFAULT_PORT,
+          ...settings,
+          ...(port === undefined ? {} : { port }),
+          ...(host === undefined ? {} : { host }),
+        };
+        const listener = await reactor.startServer(at, served.Handler).catch((error: unknown) => {
+          throw listenFailure(error, { port: '--port', host: '--host' });
+        });
+        const where = listener.addresses.map(addressText).join(' and ');
+        process.stdout.write(`${served.Handler.name || 'the handler'} listens on ${where}\n`);
+      }),
+    );
+  },
+};
+
+/** Options of a server, from a file. What is in it is checked by `startServer`. */
+function readConfig(path: string): Readonly<Record<string, unknown>> {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new Failure(`cannot read ${path} (given with --config)`, { cause: error });
+  }
+  let settings: unknown;
+  try {
+    settings = JSON.parse(text);
+  } catch (error) {
+    throw new Failure(`${path} is not JSON: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    });
+  }
+  if (typeof settings === 'object' && settings !== null && !Array.isArray(settings)) return { ...settings };
+  throw new Failure(`${path} must hold an object of options, such as { "port": 7000 }`);
+}

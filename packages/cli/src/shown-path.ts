@@ -1,0 +1,8 @@
+import { relative, sep } from 'node:path';
+
+/** A path as one would type it from here. */
+export function shownPath(path: string): string {
+  const near = relative('', path);
+  if (near === '') return '.';
+  return near === '..' || near.startsWith(`..${sep}`) ? path : near;
+}

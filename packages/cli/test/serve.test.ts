@@ -1,0 +1,203 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { connect, createServer, type Server } from 'node:net';
+import { join } from 'node:path';
+import { netTest } from '@packet/testing';
+import { appFolder, PacketProcess, talk } from './packet-process.ts';
+
+const SHOUT_TS = `import { Connection } from '@packet/core';
+
+interface Options {
+  readonly loud: boolean;
+}
+
+export class Shout extends Connection {
+  override receiveData(data: Buffer): void {
+    const options: Options = { loud: true };
+    const text = data.toString();
+    if (text === 'boom') throw new Error('no voice');
+    this.sendData(options.loud ? text.toUpperCase() : text);
+  }
+}
+`;
+const SHOUT_JS = `import { Connection } from '@packet/core';
+export class Shout extends Connection {
+  receiveData(data) { this.sendData(data.toString().toUpperCase()); }
+}
+`;
+/** Asks its worker for everything; \`die\` ends the worker, \`wait\` is never answered. */
+const ASKING_TS = `import { Connection } from '@packet/core';
+import type { Adder } from './workers/adder.ts';
+export class Asking extends Connection {
+  override async receiveData(data: Buffer): Promise<void> {
+    const adder = this.workers.$get<Adder>('adder');
+    const text = data.toString();
+    if (text === 'die') await adder.die().catch((error: Error & { code: string }) => this.sendData(error.code));
+    else this.sendData(String(await adder.add(text.split('+').map(Number))));
+  }
+}
+`;
+const ADDER_TS = `import { Worker } from '@packet/core';
+type Numbers = readonly number[];
+export class Adder extends Worker {
+  add(numbers: Numbers): number {
+    console.log('adding %d numbers\\u001b[2J', numbers.length);
+    if (numbers.includes(13)) {
+      throw new RangeError('unlucky' as string);
+    }
+    return numbers.reduce((sum, number) => sum + number, 0);
+  }
+  die(): Promise<void> {
+    process.kill(process.pid, 'SIGKILL');
+    return new Promise(() => undefined);
+  }
+}
+`;
+
+netTest('a class in a JavaScript file is served, and SIGTERM ends it in order', async (t) => {
+  const folder = appFolder((close) => t.cleanup(close), { 'shout.js': SHOUT_JS });
+  const packet = new PacketProcess((close) => t.cleanup(close), ['serve', 'shout.js', '--port', '0'], folder);
+  const port = await packet.port('Shout listens on');
+  assert.equal(await talk(port, 'hello'), 'HELLO');
+  packet.kill('SIGTERM');
+  assert.equal(await packet.exit, 0);
+  assert.equal(packet.stderr, '');
+  assert.match(packet.stdout, /stopped: 0 connections finished, 0 cut\n$/);
+});
+
+netTest('so is one in a TypeScript file, and what it throws is reported with the place in the source', async (t) => {
+  const folder = appFolder((close) => t.cleanup(close), { 'shout.ts': SHOUT_TS });
+  const packet = new PacketProcess((close) => t.cleanup(close), ['serve', 'shout.ts', '--port', '0'], folder);
+  const port = await packet.port();
+  assert.equal(await talk(port, 'boom'), '');
+  await packet.printed(/error in Shout\.receiveData \(connection 1 from 127\.0\.0\.1:\d+\):\n {2}Error: no voice\n/);
+  await packet.printed(/at Shout\.receiveData \(.*shout\.ts:11:\d+\)/);
+  assert.equal(await talk(port, 'hello'), 'HELLO');
+});
+
+netTest('TypeScript needs no package.json beside it', async (t) => {
+  const folder = appFolder((close) => t.cleanup(close), { 'shout.ts': SHOUT_TS, 'package.json': '{}' });
+  const packet = new PacketProcess((close) => t.cleanup(close), ['serve', 'shout.ts', '--port', '0'], folder);
+  assert.equal(await talk(await packet.port(), 'hello'), 'HELLO');
+});
+
+netTest('workers beside the file are found, run as TypeScript, and what they say and throw is shown', async (t) => {
+  const files = { 'lib/asking.ts': ASKING_TS, 'lib/workers/adder.ts': ADDER_TS };
+  const folder = appFolder((close) => t.cleanup(close), files);
+  const packet = new PacketProcess((close) => t.cleanup(close), ['serve', 'lib/asking.ts', '--port', '0'], folder);
+  const port = await packet.port();
+  assert.equal(await talk(port, '1+2'), '3');
+  await packet.printed(/^\[adder\.0\] adding 2 numbers\\x1b\[2J$/m);
+  assert.equal(await talk(port, '13+1'), '');
+  await packet.printed(/caused by: RangeError: unlucky\n +at Adder\.add \(.*adder\.ts:7:13\)/);
+  assert.equal(await talk(port, 'die'), 'ERR_PACKET_WORKER_LOST');
+  await packet.printed(/worker adder\.0 \(process \d+\) was ended by SIGKILL; 1 call lost with it; starting again now/);
+  assert.equal(await talk(port, '2+2'), '4');
+});
+
+netTest('workers may be in another folder', async (t) => {
+  const files = {
+    'asking.js': ASKING_TS.replace(
+      /import type.*|override |: \w+(<\w+>)?( & \{.*\})?(?=[),])|: Promise<void>|<Adder>/g,
+      '',
+    ),
+    'my/adder.ts': ADDER_TS,
+  };
+  const folder = appFolder((close) => t.cleanup(close), files);
+  const args = ['serve', 'asking.js', '--port', '0', '--workers', 'my'];
+  const packet = new PacketProcess((close) => t.cleanup(close), args, folder);
+  assert.equal(await talk(await packet.port(), '1+2'), '3');
+});
+
+netTest('--log adds all reports to a file, with the time, and prints none of them', async (t) => {
+  const folder = appFolder((close) => t.cleanup(close), { 'shout.ts': SHOUT_TS });
+  const args = ['serve', 'shout.ts', '--port', '0', '--log', 'shout.log'];
+  const packet = new PacketProcess((close) => t.cleanup(close), args, folder);
+  assert.equal(await talk(await packet.port(), 'boom'), '');
+  packet.kill('SIGINT');
+  assert.equal(await packet.exit, 0);
+  assert.equal(packet.stderr, '');
+  const log = readFileSync(join(folder, 'shout.log'), 'utf8');
+  assert.match(log, /^\d{4}-\d\d-\d\dT[\d:.]+Z packet: error in Shout\.receiveData/);
+  assert.match(log, /Z stopped: 0 connections finished, 0 cut\n$/);
+});
+
+netTest('--config gives options of the server, and options of the command line come before them', async (t) => {
+  const config = JSON.stringify({ host: '127.0.0.1', port: 1, maxConnections: 1 });
+  const folder = appFolder((close) => t.cleanup(close), { 'shout.js': SHOUT_JS, 'server.json': config });
+  const args = ['serve', 'shout.js', '--config', 'server.json', '--port', '0'];
+  const packet = new PacketProcess((close) => t.cleanup(close), args, folder);
+  const port = await packet.port();
+  assert.doesNotMatch(packet.stdout, /::1/);
+  const first = connect(port, '127.0.0.1');
+  t.cleanup(() => first.destroy());
+  first.write('one');
+  await once(first, 'data');
+  assert.equal(await talk(port, 'two').catch(() => ''), '', 'there is room for one connection');
+});
+
+netTest('the first signal lets a call finish, the second cuts', async (t) => {
+  const slow = `import { Connection } from '@packet/core';
+    export class Slow extends Connection {
+      receiveData() { console.log('received'); return new Promise(() => undefined); }
+      unbind(reason) { console.log('unbind ' + reason.by); }
+    }`;
+  const folder = appFolder((close) => t.cleanup(close), { 'slow.js': slow });
+  const packet = new PacketProcess((close) => t.cleanup(close), ['serve', 'slow.js', '--port', '0'], folder);
+  const port = await packet.port();
+  const socket = connect(port, '127.0.0.1');
+  socket.on('error', () => undefined);
+  t.cleanup(() => socket.destroy());
+  socket.write('x');
+  await packet.printed(/received/);
+  packet.kill('SIGTERM');
+  await packet.printed(/stopping when connections have finished/);
+  packet.kill('SIGTERM');
+  assert.equal(await packet.exit, 0);
+  assert.match(packet.stdout, /unbind shutdown\nstopped: 0 connections finished, 1 cut\n$/);
+});
+
+netTest('a file that leaves a timer running does not keep the command from ending', async (t) => {
+  const folder = appFolder((close) => t.cleanup(close), {
+    'busy.js': `setInterval(() => undefined, 60_000);\n${SHOUT_JS}`,
+  });
+  const packet = new PacketProcess((close) => t.cleanup(close), ['serve', 'busy.js', '--port', '0'], folder);
+  await packet.port();
+  packet.kill('SIGTERM');
+  assert.equal(await packet.exit, 0);
+});
+
+netTest('a signal while a worker is still starting ends it in order', async (t) => {
+  const worker = `import { Worker } from '@packet/core';
+    export class Slow extends Worker {
+      workerInit() { console.log('starting'); return new Promise(() => undefined); }
+    }`;
+  const folder = appFolder((close) => t.cleanup(close), { 'shout.js': SHOUT_JS, 'workers/slow.js': worker });
+  const packet = new PacketProcess((close) => t.cleanup(close), ['serve', 'shout.js', '--port', '0'], folder);
+  await packet.printed(/\[slow\.0\] starting/);
+  packet.kill('SIGINT');
+  assert.equal(await packet.exit, 0);
+  assert.equal(packet.stderr, '');
+});
+
+netTest('a busy port is named, with what to do', async (t) => {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.cleanup(() => server.close());
+  const port = String(portOf(server));
+  const folder = appFolder((close) => t.cleanup(close), { 'shout.js': SHOUT_JS });
+  const args = ['serve', 'shout.js', '--host', '127.0.0.1', '--port', port];
+  const packet = new PacketProcess((close) => t.cleanup(close), args, folder);
+  assert.equal(await packet.exit, 1);
+  assert.equal(
+    packet.stderr,
+    `packet: 127.0.0.1:${port} is in use; stop the program that listens there, or choose another port with --port\n`,
+  );
+});
+
+function portOf(server: Server): number {
+  const address = server.address();
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
