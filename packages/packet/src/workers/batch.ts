@@ -20,6 +20,8 @@ interface Waiting {
   readonly after: number;
 }
 
+const COMPACT_AT = 1024;
+
 /**
  * The queue of a lane: decides what leaves next.
  *
@@ -33,7 +35,7 @@ interface Waiting {
 export class Outbox {
   readonly #limits: LaneLimits;
   #urgent: Outgoing[] = [];
-  #small: Outgoing[] = [];
+  #small: (Outgoing | undefined)[] = [];
   #smallHead = 0;
   #smallBytes = 0;
   #smallAdded = 0;
@@ -162,23 +164,23 @@ export class Outbox {
   #takeSmall(): readonly Outgoing[] {
     const { flushFrames, flushBytes } = this.#limits;
     const all = this.#small;
-    const from = this.#smallHead;
-    if (from === 0 && all.length <= flushFrames && this.#smallBytes <= flushBytes) {
-      this.#small = [];
-      this.#smallBytes = 0;
-      this.#smallTaken += all.length;
-      return all;
-    }
+    const taken: Outgoing[] = [];
     let bytes = 0;
-    let to = from;
-    while (to < all.length && to - from < flushFrames && bytes < flushBytes) bytes += all[to++]?.charge ?? 0;
-    const taken = all.slice(from, to);
+    let at = this.#smallHead;
+    while (at < all.length && taken.length < flushFrames && bytes < flushBytes) {
+      const frame = all[at];
+      // What has left must not be kept by what has not.
+      all[at++] = undefined;
+      if (frame === undefined) continue;
+      bytes += frame.charge;
+      taken.push(frame);
+    }
+    this.#smallHead = at;
     this.#smallBytes -= bytes;
     this.#smallTaken += taken.length;
-    this.#smallHead = to;
     // Shifting a long array for every batch would cost the square of its length.
-    if (to === all.length || to > 1024) {
-      this.#small = all.slice(to);
+    if (at === all.length || at >= COMPACT_AT) {
+      this.#small = at === all.length ? [] : all.slice(at);
       this.#smallHead = 0;
     }
     return taken;

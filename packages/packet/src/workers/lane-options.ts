@@ -41,7 +41,7 @@ export const PROCESS_LANE_OPTIONS = {
   /** For a process whose lane has ended to exit by itself, before SIGKILL. */
   exitGraceMs: { kind: 'number', fallback: 1000, min: 0, max: 600_000, unit: 'ms' },
   /** After its exit for what it left in its pipes, which only a grandchild can hold open. */
-  lateOutputMs: { kind: 'number', fallback: 100, min: 0, max: 60_000, unit: 'ms' },
+  lateOutputMs: { kind: 'number', fallback: 40, min: 0, max: 60_000, unit: 'ms' },
 } as const;
 
 /** What a worker process does about a master that is gone. */

@@ -17,8 +17,8 @@ export interface Outgoing {
   readonly big: boolean;
 }
 
-/** Highest stream number: 47 bits, so that it shares one safe integer with type and form of its frame. */
-const MAX_STREAM: number = 2 ** 47 - 1;
+// Highest stream number: 47 bits, so that it shares one safe integer with type and form of its frame.
+const MAX_STREAM = 2 ** 47 - 1;
 
 // Head and overhead of a frame within its batch.
 const FRAME_BYTES = 24;

@@ -496,6 +496,26 @@ export function laneConformance(name: string, open: (options: TestedOptions) => 
       assert.equal(log.drains, 1);
     });
 
+    test('a receiver that throws loses nothing but its own turn', async () => {
+      const { lane, log } = start();
+      const thrown: unknown[] = [];
+      process.setUncaughtExceptionCaptureCallback((error) => thrown.push(error));
+      try {
+        const keep = log.frames.bind(log);
+        log.frames = (batch) => {
+          keep(batch);
+          if (batch.some((frame) => frame.stream === 1)) throw new Error('a broken receiver');
+        };
+        lane.post({ type: 'CALL', stream: 1, value: 'small' });
+        lane.post({ type: 'CALL', stream: 2, value: Buffer.alloc(200_000) });
+        lane.post({ type: 'CALL', stream: 3, value: 'small' });
+        await log.until(() => log.received.length === 3);
+      } finally {
+        process.setUncaughtExceptionCaptureCallback(null);
+      }
+      assert.deepEqual(thrown.map(String), ['Error: a broken receiver']);
+    });
+
     test('a burst of 100 k small frames arrives in order, each way', async () => {
       const count = scaled(100_000);
       const tested = start();

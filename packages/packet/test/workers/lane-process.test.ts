@@ -98,7 +98,7 @@ test('a worker that sends garbage is killed and lost with the error', async () =
   assert.deepEqual([kind, signal, error?.code], ['frame', 'SIGKILL', 'ERR_PACKET_LANE_FRAME']);
 });
 
-test('a worker that ignores END and SIGTERM is killed when the grace is over', async () => {
+test('a stopped worker, deaf to END and SIGTERM, is killed when the grace is over', async () => {
   const { lane, log } = open('deaf', { ending: { killGraceMs: 20 } });
   await log.frame('HELLO', 0);
   process.kill(lane.pid ?? 0, 'SIGSTOP');

@@ -22,7 +22,6 @@ if (how === 'garbage') {
   // What it tells goes here, and the end of it is the end of the process.
   const report = how === 'report' ? connect(Number(detail)) : undefined;
   report?.write('up\n');
-  if (how === 'deaf') process.on('SIGTERM', () => lane.post({ type: 'STATUS', stream: 15 }));
   if (how === 'last-words') {
     for (let index = 0; index < 300; index++) lane.post({ type: 'STATUS', stream: index });
     // It all fits in the socket, though nobody reads: the process ends when it is there.
@@ -51,5 +50,5 @@ if (how === 'garbage') {
     spawn(process.execPath, ['-e', script], { stdio: ['pipe', 'ignore', 'ignore', 3], detached: true });
     process.exit(0);
   }
-  if (how === 'deaf' || how === 'last-words') lane.post({ type: 'HELLO', stream: 0 });
+  if (how === 'deaf') lane.post({ type: 'HELLO', stream: 0 });
 }
