@@ -108,16 +108,25 @@ export interface Transport {
   /** Undefined until opened. */
   readonly local: Address | undefined;
   readonly remote: Address | undefined;
-  /** Bytes accepted by `write` that the kernel has not taken yet. */
+  /**
+   * Bytes accepted by `write` that the kernel has not taken yet; of a file only what was read. What `bytes` writes
+   * leaves when it returns and counts as taken, as does what is under way to the thread that owns a relayed socket.
+   */
   readonly pendingBytes: number;
   readonly bytesIn: number;
   /** Bytes the kernel has taken. */
   readonly bytesOut: number;
   /** Later events go to `sink`. */
   redirect(sink: TransportSink): void;
-  /** Queues bytes in order. Never blocks, never throws for a gone peer; the bytes are the transport's for good. */
+  /**
+   * Queues bytes in order; drops them after `end` and `abort`. Never blocks, never throws for a gone peer; the bytes
+   * are the transport's for good: they may be written again, not changed.
+   */
   write(bytes: Uint8Array | readonly Uint8Array[]): void;
-  /** Sends `length` bytes of an open file in order with `write`. The descriptor stays open and the caller's. */
+  /**
+   * Sends `length` bytes of an open file in order with `write`. The descriptor stays open and the caller's; it may be
+   * closed from `done` on, which comes once, after `abort` with an error and possibly after `closed`.
+   */
   writeFile(fd: number, offset: number, length: number, done: (error?: PacketError) => void): void;
   /** FIN after all output. Reading goes on; the transport closes itself when both sides ended. */
   end(): void;
