@@ -22,25 +22,20 @@ export const masterDeath: HoldCheck = {
   async run(context: BenchContext): Promise<readonly GoalRow[]> {
     const trials = context.quick ? 1 : 9;
     const gone = new Map<string, number[]>(KINDS.map((kind) => [kind, []]));
+    const bare: number[] = [];
     for (let trial = 0; trial < trials; trial++) {
       context.progress(`killing a master, ${trial + 1} of ${trials}`);
-      const master = context.children.startNode(programPath('hold/programs/master-death'), []);
-      try {
-        const pids = figuresOf(await master.nextLine(PATIENCE_MS), KINDS);
-        await delay(SETTLE_MS);
-        const killedAt = performance.now();
-        master.kill();
-        const waits = KINDS.map(async (kind) => gone.get(kind)?.push(await goneAfter(pids[kind], killedAt)));
-        await Promise.all(waits);
-      } finally {
-        await master.end();
-      }
+      const times = await killMaster(context, 'master-death', KINDS);
+      for (const kind of KINDS) gone.get(kind)?.push(times[kind]);
+      // Plain Node whose forked child exits when its parent is gone.
+      bare.push((await killMaster(context, 'idle-node', ['worker'])).worker);
     }
     return KINDS.map((kind) =>
       atMostRow(
         {
           name: `master killed: its ${kind} worker is gone`,
           values: gone.get(kind) ?? [],
+          control: bare,
           format: msText,
           quick: context.quick,
         },
@@ -49,6 +44,29 @@ export const masterDeath: HoldCheck = {
     );
   },
 };
+
+/** Starts a program that prints the pids of its children by name, kills it, and tells when each child was gone. */
+async function killMaster<N extends string>(
+  context: BenchContext,
+  program: string,
+  names: readonly N[],
+): Promise<Readonly<Record<N, number>>> {
+  const master = context.children.startNode(programPath(`hold/programs/${program}`), []);
+  try {
+    const pids = figuresOf(await master.nextLine(PATIENCE_MS), names);
+    await delay(SETTLE_MS);
+    const killedAt = performance.now();
+    master.kill();
+    const times: Partial<Record<N, number>> = {};
+    const watch = async (name: N): Promise<void> => {
+      times[name] = await goneAfter(pids[name], killedAt);
+    };
+    await Promise.all(names.map(watch));
+    return times as Record<N, number>;
+  } finally {
+    await master.end();
+  }
+}
 
 /** Milliseconds from `since` until the process is gone; one that stays is killed here and counts with the time waited. */
 async function goneAfter(pid: number, since: number): Promise<number> {

@@ -1,6 +1,9 @@
 // OUTSTANDING: kills a process worker by SIGKILL under so many calls, and prints when each thing had happened, counted from
-// the kill: its exit was reported, all calls had settled, a replacement had answered.
+// the kill: its exit was reported, all calls had settled, a replacement had answered. Beside it, how long a bare child of Node
+// took from its start to its first message, and from SIGKILL to the exit event.
+import { fork } from 'node:child_process';
 import { subscribe } from 'node:diagnostics_channel';
+import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { PacketError, Reactor } from '@packet/core';
 import type { Victim } from '../workers/victim.ts';
@@ -27,7 +30,7 @@ await Reactor.run({ workers: new URL('../workers/', import.meta.url) }, async (r
   const servingMs = sinceKill();
   const wrong = outcomes.find((error) => !(error instanceof PacketError && error.code === 'ERR_PACKET_WORKER_LOST'));
   if (wrong !== undefined) throw new Error(`a call settled with ${String(wrong)}`);
-  console.log(JSON.stringify({ reportedMs, settledMs, servingMs }));
+  console.log(JSON.stringify({ reportedMs, settledMs, servingMs, ...(await bareChild()) }));
   await reactor.stop();
 });
 
@@ -38,4 +41,14 @@ async function answers(victim: { pid(): Promise<number> }): Promise<boolean> {
   } catch {
     return false;
   }
+}
+
+async function bareChild(): Promise<{ readonly bareStartMs: number; readonly bareExitMs: number }> {
+  const startedAt = performance.now();
+  const child = fork(new URL('./bare-child.js', import.meta.url));
+  await once(child, 'message');
+  const killedAt = performance.now();
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  return { bareStartMs: killedAt - startedAt, bareExitMs: performance.now() - killedAt };
 }
