@@ -214,7 +214,12 @@ export class Pool implements CallTarget, SupervisorClient {
       this.#table.refuse(call, overloadedError(call, 'calls', this.#unsettled - 1, most));
     } else {
       this.#withProxy.add(call);
-      this.#plan.seat.request(call, this.#table, (shown) => this.#forward(shown));
+      this.#plan.seat.request(
+        call,
+        this.#table,
+        (shown) => this.#forward(shown),
+        (kept) => this.#hold(kept),
+      );
     }
   }
 
@@ -261,14 +266,21 @@ export class Pool implements CallTarget, SupervisorClient {
       this.#table.refuse(call, overloadedError(call, 'bytes', bytes, mailboxBytes));
       return;
     }
+    if (this.#hold(call)) this.#mailbox.push(call, call.queuedBytes);
+  }
+
+  /** For a call that leaves later: what the caller changes until then must not change it. False when it is refused. */
+  #hold(call: Call): boolean {
+    if (call.held) return true;
     try {
-      // It leaves later: what the caller changes until then must not change it.
       const held = this.#plan.holder.hold(call.args);
       if (Array.isArray(held.value)) call.args = held.value;
       call.held = true;
-      this.#mailbox.push(call, held.bytes);
+      call.queuedBytes = held.bytes;
+      return true;
     } catch (error) {
       this.#table.refuse(call, notEncodableError(call, error, 0));
+      return false;
     }
   }
 

@@ -2,6 +2,7 @@ import { PacketError } from '../errors.ts';
 import type { WorkerFacts } from '../events.ts';
 import { callName, type WorkerLoss } from './call-errors.ts';
 import type { Call, CallTable } from './calls.ts';
+import { isThenable } from './thenable.ts';
 import { DefaultWorkerProxy, WorkerProxy, type WorkerProxyClass, type WorkerRequest } from './worker-proxy.ts';
 
 /** Where a user's {@link WorkerProxy} sits: calls its hooks where it has some, and keeps what they throw from the rest. */
@@ -47,8 +48,8 @@ export class ProxySeat {
     this.#onError(new PacketError('ERR_PACKET_STATE', message, { details: { worker } }), `worker ${worker}`);
   }
 
-  /** Shows a call to the proxy; `forward` lets it go on. */
-  request(call: Call, table: CallTable, forward: (call: Call) => void): void {
+  /** Shows a call to the proxy; `forward` lets it go on, `hold` copies its arguments where the proxy keeps it for later. */
+  request(call: Call, table: CallTable, forward: (call: Call) => void, hold: (call: Call) => boolean): void {
     const request = new HeldRequest(call, table, forward);
     call.request = request;
     try {
@@ -56,6 +57,7 @@ export class ProxySeat {
     } catch (error) {
       request.fail(error);
     }
+    if (request.kept) request.hold(hold);
   }
 
   /** What the caller gets for the worker's answer. @throws what the hook throws. */
@@ -67,7 +69,7 @@ export class ProxySeat {
   #guard(hook: string, callback: () => unknown): void {
     try {
       const result = callback();
-      if (result instanceof Promise) result.catch((error: unknown) => this.#onError(error, this.#where(hook)));
+      if (isThenable(result)) result.then(undefined, (error: unknown) => this.#onError(error, this.#where(hook)));
     } catch (error) {
       this.#onError(error, this.#where(hook));
     }
@@ -83,7 +85,7 @@ class HeldRequest implements WorkerRequest {
   readonly #table: CallTable;
   #forward: ((call: Call) => void) | undefined;
   readonly method: string | undefined;
-  readonly args: readonly unknown[];
+  args: readonly unknown[];
 
   constructor(call: Call, table: CallTable, forward: ((call: Call) => void) | undefined) {
     this.#call = call;
@@ -95,6 +97,16 @@ class HeldRequest implements WorkerRequest {
 
   get settled(): boolean {
     return this.#call.settled;
+  }
+
+  /** Neither let go on, nor answered, nor failed. */
+  get kept(): boolean {
+    return this.#forward !== undefined && !this.#call.settled;
+  }
+
+  hold(hold: (call: Call) => boolean): void {
+    if (hold(this.#call)) this.args = this.#call.args;
+    else this.#forward = undefined;
   }
 
   forward(): void {
@@ -119,7 +131,7 @@ class HeldRequest implements WorkerRequest {
   }
 
   #take(): boolean {
-    const mine = this.#forward !== undefined && !this.#call.settled;
+    const mine = this.kept;
     this.#forward = undefined;
     return mine;
   }

@@ -16,6 +16,7 @@ export interface WorkerProxyContext {
 export interface WorkerRequest {
   /** `undefined` for `askWorker`, whose data is the one argument. */
   readonly method: string | undefined;
+  /** As the caller gave them; a copy, taken at the call, once `request()` has returned and keeps the call. */
   readonly args: readonly unknown[];
   /** Whether the caller still waits: a deadline or cancel may have settled the call meanwhile. */
   readonly settled: boolean;

@@ -4,6 +4,7 @@ import { encodeError } from './error-codec.ts';
 import type { Frame, Lane, LaneSink } from './lane.ts';
 import { type BootOrder, CALL_HEAD, type CallValue } from './protocol.ts';
 import { RunningCall } from './running-call.ts';
+import { isThenable } from './thenable.ts';
 import { attachWorker, type Worker, type WorkerSurroundings } from './worker.ts';
 import { findWorkerClass, methodsOf, receivesData, type WorkerMethod } from './worker-module.ts';
 import { serviceRows } from './worker-options.ts';
@@ -311,9 +312,4 @@ function resultError(error: unknown): PacketError {
   return new PacketError('ERR_PACKET_NOT_ENCODABLE', `its result cannot travel: ${messageOf(error)}`, {
     details: { path },
   });
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  if (value instanceof Promise) return true;
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
 }

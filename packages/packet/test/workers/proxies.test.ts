@@ -49,6 +49,21 @@ for (const transport of ['process', 'inline'] as const) {
       assert.equal(await squares.asked(), 0);
     });
 
+    test('that lets a call go on later lets it go on as it was made', async (t) => {
+      const { proxy } = await startWorkers(t, 'proxies', { transport });
+      const squares = proxy<Squares>('squares');
+      const given = { n: 1 };
+      const later = squares.later(given);
+      given.n = 2;
+      const [held] = (squares.$proxy as SquaresProxy).held;
+      assert.deepEqual(held?.args, [{ n: 1 }]);
+      held?.forward();
+      assert.deepEqual(await later, { n: 1 });
+      const { error } = await outcomeOf(squares.later({ n: () => 1 }));
+      assert.equal(error?.code, 'ERR_PACKET_NOT_ENCODABLE');
+      assert.equal(error.details.path, '$[0].n');
+    });
+
     test('that holds calls back when the worker is stopped loses them like any call that waits', async (t) => {
       const { proxy, workers } = await startWorkers(t, 'proxies', { transport });
       const squares = proxy<Squares>('squares');
@@ -62,10 +77,11 @@ for (const transport of ['process', 'inline'] as const) {
 }
 
 test('a proxy hears of every instance that comes and goes', async (t) => {
-  const { proxy } = await startWorkers(t, 'proxies');
+  const { proxy, errors } = await startWorkers(t, 'proxies');
   const squares = proxy<Squares>('squares');
   const again = nextEvent('packet:worker.started');
   assert.equal((await outcomeOf(squares.exit())).error?.code, 'ERR_PACKET_WORKER_LOST');
   await again;
   assert.deepEqual((squares.$proxy as SquaresProxy).log, ['started', 'exit', 'started']);
+  assert.match(String(errors.at(-1)?.error), /exit hook failed later/);
 });
