@@ -1,5 +1,6 @@
 import { PacketError } from '../errors.ts';
 import { optionError } from '../options.ts';
+import type { AskOptions } from '../reactor/index.ts';
 import type { OriginCalls } from './origins.ts';
 import { workerRows } from './worker-options.ts';
 import type { WorkerProxy } from './worker-proxy.ts';
@@ -112,20 +113,31 @@ function unknownMethodError(worker: string, method: string, methods: readonly st
 }
 
 /** Checks the options of a call. @throws PacketError `ERR_PACKET_OPTION`. */
-export function checkCallOptions(worker: string, options: CallOptions): CallOptions {
-  for (const name in options) {
-    if (name !== 'deadlineMs' && name !== 'key' && name !== 'signal') {
-      throw optionError(`worker "${worker}" call`, name, 'absent (known are deadlineMs, key, signal)', 'a value');
-    }
-  }
-  const { deadlineMs, key, signal } = options;
-  if (deadlineMs !== undefined) checkDeadline(worker, deadlineMs);
-  if (key !== undefined && typeof key !== 'string')
-    throw optionError(`worker "${worker}" call`, 'key', 'a string', key);
+function checkCallOptions(worker: string, options: CallOptions): CallOptions {
+  checkOptions(worker, options, CALL_OPTIONS);
+  const { signal } = options;
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw optionError(`worker "${worker}" call`, 'signal', 'an AbortSignal', signal);
   }
   return options;
+}
+
+/** Checks the options of an ask, which has its own `cancel()` and no signal. @throws PacketError `ERR_PACKET_OPTION`. */
+export function checkAskOptions(worker: string, options: AskOptions): void {
+  checkOptions(worker, options, ASK_OPTIONS);
+}
+
+const ASK_OPTIONS: readonly string[] = ['deadlineMs', 'key'];
+const CALL_OPTIONS: readonly string[] = [...ASK_OPTIONS, 'signal'];
+
+function checkOptions(worker: string, options: AskOptions, known: readonly string[]): void {
+  const owner = `worker "${worker}" call`;
+  for (const name in options) {
+    if (!known.includes(name)) throw optionError(owner, name, `absent (known are ${known.join(', ')})`, 'a value');
+  }
+  const { deadlineMs, key } = options;
+  if (deadlineMs !== undefined) checkDeadline(worker, deadlineMs);
+  if (key !== undefined && typeof key !== 'string') throw optionError(owner, 'key', 'a string', key);
 }
 
 function checkDeadline(worker: string, deadlineMs: number): void {

@@ -8,7 +8,7 @@ import { loadDefinitions, type WorkerDefinition } from './loader.ts';
 import { type OriginCalls, Origins } from './origins.ts';
 import { inheritedExecArgv, inlinePlaces, processPlaces } from './places.ts';
 import { type CallTarget, Pool, type PoolStats } from './pool.ts';
-import { checkCallOptions, type FaceHost, ProxyFaces, unknownWorkerError } from './proxy-faces.ts';
+import { checkAskOptions, type FaceHost, ProxyFaces, unknownWorkerError } from './proxy-faces.ts';
 import { ProxySeat } from './proxy-seat.ts';
 import type { WorkerProxy } from './worker-proxy.ts';
 import type { CallOptions, WorkerProxies } from './worker-registry.ts';
@@ -86,7 +86,7 @@ class Service implements Workers, FaceHost {
   // ---- calls ---------------------------------------------------------------------------------------------------------
 
   ask(origin: AskOrigin, worker: string, data: unknown, options: AskOptions): Ask {
-    checkCallOptions(worker, options);
+    checkAskOptions(worker, options);
     const calls = this.#origins.of(origin);
     const target = this.#target(worker, options.key);
     const call = new AskCall(

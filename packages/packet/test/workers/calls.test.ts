@@ -298,6 +298,11 @@ describe('unknown things', () => {
       code: 'ERR_PACKET_OPTION',
       message: /wait/,
     });
+    const { signal } = new AbortController();
+    assert.throws(() => new TestOrigin(workers).ask('evaluate', 1, { signal } as object), {
+      code: 'ERR_PACKET_OPTION',
+      message: /signal must be absent \(known are deadlineMs, key\)/,
+    });
   });
 });
 
