@@ -11,7 +11,8 @@ export const workerRows = {
   autoLoad: { kind: 'boolean', fallback: true },
   /**
    * Calls one instance is given at a time. With 1 a crash or an endless loop costs only the call that caused it; more is for
-   * methods that await, or that are short and many.
+   * methods that await, or that are short and many. All of them are handed to the process at once: those it has not begun
+   * when it dies are lost as well, as nobody can tell any more; `details.started` then means handed over.
    */
   concurrency: { kind: 'number', fallback: 1, min: 1, max: 65_536, unit: 'calls' },
   /** Longest time until a call settles, queueing included, where the call sets none. */
