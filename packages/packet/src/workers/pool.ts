@@ -87,6 +87,11 @@ export class Pool implements CallTarget, SupervisorClient {
     return this.#supervisor.parkedError;
   }
 
+  /** Whether a start would do something: an instance is parked, and nothing is being stopped. */
+  get revivable(): boolean {
+    return this.#refusal === undefined && this.#supervisor.counts().parked > 0;
+  }
+
   /** Boots the instances, or revives parked ones. @throws PacketError `ERR_PACKET_WORKER_BOOT`. */
   start(): Promise<void> {
     return this.#supervisor.start();

@@ -161,7 +161,7 @@ class Service implements Workers, FaceHost {
     if (this.#closed) throw closedError(worker);
     const name = poolKey(worker, key);
     const existing = this.#pools.get(name);
-    if (existing?.parkedError !== undefined) return existing.start();
+    if (existing?.revivable === true) return existing.start();
     if (existing !== undefined) throw existsError(worker, key);
     const pool = this.#makePool(definition, key, this.#holder.hold(start.options).value);
     this.#pools.set(name, pool);

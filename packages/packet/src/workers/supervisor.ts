@@ -42,6 +42,8 @@ interface Slot {
   timer: ClockTimer | undefined;
   /** Restarts in a row that did no good. */
   restarts: number;
+  /** Restarts in a row for which the system had no process or descriptor. */
+  starved: number;
   readonly failures: string[];
   parked: PacketError | undefined;
 }
@@ -49,6 +51,7 @@ interface Slot {
 /** A start somebody waits for. */
 interface FirstBoot {
   readonly slots: Set<Slot>;
+  readonly done: Promise<void>;
   resolve(): void;
   reject(error: PacketError): void;
 }
@@ -69,7 +72,15 @@ export class Supervisor implements InstanceOwner {
     this.#client = client;
     this.#clock = plan.table.clock;
     for (let index = 0; index < plan.limits.pool; index++) {
-      this.#slots.push({ index, instance: undefined, timer: undefined, restarts: 0, failures: [], parked: undefined });
+      this.#slots.push({
+        index,
+        instance: undefined,
+        timer: undefined,
+        restarts: 0,
+        starved: 0,
+        failures: [],
+        parked: undefined,
+      });
     }
   }
 
@@ -101,15 +112,16 @@ export class Supervisor implements InstanceOwner {
    */
   start(): Promise<void> {
     const idle = this.#slots.filter((slot) => slot.instance === undefined && slot.timer === undefined);
-    return new Promise((resolve, reject) => {
-      if (idle.length === 0) resolve();
-      else this.#firstBoot = { slots: new Set(idle), resolve, reject };
-      for (const slot of idle) {
-        slot.parked = undefined;
-        slot.restarts = 0;
-        this.#boot(slot);
-      }
-    });
+    const first = this.#firstBoot ?? firstBoot();
+    if (idle.length > 0) this.#firstBoot = first;
+    else if (this.#firstBoot === undefined) first.resolve();
+    for (const slot of idle) {
+      first.slots.add(slot);
+      slot.parked = undefined;
+      slot.restarts = 0;
+      this.#boot(slot);
+    }
+    return first.done;
   }
 
   /** Ends all; nothing is restarted any more. Resolves when every one is gone. A later call may shorten the grace. */
@@ -199,6 +211,8 @@ export class Supervisor implements InstanceOwner {
       first.reject(slot.parked);
       return undefined;
     }
+    if (isStarved(loss)) return this.#restart(slot, ++slot.starved + slot.restarts);
+    slot.starved = 0;
     const { limits } = this.#plan;
     const livedMs = this.#clock.now() - instance.readyAt;
     if (wasReady && (instance.settledCalls > 0 || livedMs >= limits.healthyMs)) {
@@ -213,7 +227,11 @@ export class Supervisor implements InstanceOwner {
       this.#park(slot, instance.facts, loss);
       return undefined;
     }
-    const pauseMs = this.#pauseMs(slot.restarts);
+    return this.#restart(slot, slot.restarts);
+  }
+
+  #restart(slot: Slot, attempts: number): number {
+    const pauseMs = this.#pauseMs(attempts);
     if (pauseMs === 0) this.#boot(slot);
     else slot.timer = this.#clock.setTimer(pauseMs, () => this.#boot(slot));
     return pauseMs;
@@ -249,6 +267,24 @@ export class Supervisor implements InstanceOwner {
   #slotOf(instance: Instance): Slot | undefined {
     return this.#slots.find((slot) => slot.instance === instance);
   }
+}
+
+function firstBoot(): FirstBoot {
+  let resolve = (): void => undefined;
+  let reject: FirstBoot['reject'] = () => undefined;
+  const done = new Promise<void>((resolved, rejected) => {
+    resolve = resolved;
+    reject = rejected;
+  });
+  return { slots: new Set(), done, resolve, reject };
+}
+
+const NO_RESOURCES: ReadonlySet<unknown> = new Set(['EMFILE', 'ENFILE', 'EAGAIN', 'ENOMEM']);
+
+/** Whether the system could not start the process at all: nothing is wrong with the worker, and it may well go next time. */
+function isStarved({ exitCode, signal, error }: WorkerLoss): boolean {
+  if (exitCode !== undefined || signal !== undefined || !(error instanceof PacketError)) return false;
+  return error.code === 'ERR_PACKET_WORKER_BOOT' && NO_RESOURCES.has(error.details.errno);
 }
 
 /** How an instance is named in messages. */

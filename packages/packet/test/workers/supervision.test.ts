@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { describe, type TestContext, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { ManualClock } from '../../src/clock.ts';
 import type { Boots } from './fixtures/boot/boots.ts';
+import type { Pair } from './fixtures/boot/pair.ts';
 import type { Misbehave } from './fixtures/settle/misbehave.ts';
 import { nextEvent, outcomeOf, startWorkers } from './test-service.ts';
 
@@ -46,6 +50,36 @@ describe('restarts', () => {
     repair();
     await workers.start('boots', {});
     assert.equal(await boots.echo('alive'), 'alive');
+  });
+
+  test('a start of a pool of which one instance is parked revives that one', async (t) => {
+    const clock = new ManualClock();
+    const { flag, spoil, repair } = flagFile(t);
+    const { workers, proxy } = await startWorkers(t, 'boot', { clock });
+    await workers.start('pair', { options: { flag, bad: 'throw' } });
+    spoil();
+    const parked = nextEvent('packet:worker.parked');
+    const waiting = nextEvent('packet:worker.exited', ({ restartInMs }) => Number(restartInMs) > 0);
+    assert.equal((await outcomeOf(proxy<Pair>('pair').exit())).error?.code, 'ERR_PACKET_WORKER_LOST');
+    await waiting;
+    clock.advance(1);
+    await parked;
+    const [pool] = workers.stats().pools;
+    assert.deepEqual([pool?.ready, pool?.parked], [1, 1]);
+    assert.equal(await proxy<Pair>('pair').echo('the other serves'), 'the other serves');
+    await assert.rejects(workers.start('pair', {}), { code: 'ERR_PACKET_WORKER_BOOT' });
+    assert.equal(await proxy<Pair>('pair').echo('still'), 'still');
+    repair();
+    await workers.start('pair', {});
+    assert.equal(workers.stats().pools[0]?.ready, 2);
+    await assert.rejects(workers.start('pair', {}), { code: 'ERR_PACKET_WORKER_EXISTS' });
+  });
+
+  test('out of descriptors a worker is tried again until there are some, and never parked', async () => {
+    const entry = fileURLToPath(new URL('./starved-main.js', import.meta.url));
+    const limited = ['-c', 'ulimit -n 96; exec "$0" "$1"', process.execPath, entry];
+    const master = spawn('sh', limited, { stdio: ['ignore', 'pipe', 'inherit'] });
+    assert.equal(await text(master.stdout), 'alive after 6 failed restarts\n');
   });
 
   test('a healthy time makes the count begin anew', async (t) => {
