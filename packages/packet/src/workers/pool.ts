@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts';
+import type { ClockTimer } from '../clock.ts';
 import { PacketError } from '../errors.ts';
 import { lostError, notEncodableError, overloadedError, type WorkerLoss } from './call-errors.ts';
 import { type Call, type CallHolder, type CallTable, LateReplies } from './calls.ts';
@@ -66,8 +66,12 @@ export class Pool implements CallTarget, SupervisorClient {
   #unsettled = 0;
   /** Set when no call is taken any more: why. */
   #refusal: PacketError | undefined;
+  #stopping: Promise<void> | undefined;
   #stopBy = Number.POSITIVE_INFINITY;
+  /** Ends the wait for the last call. */
   #idle: (() => void) | undefined;
+  /** Shortens the step that stopping is at. */
+  #hasten: ((graceMs: number) => void) | undefined;
 
   constructor(plan: PoolPlan) {
     this.worker = plan.worker;
@@ -127,15 +131,14 @@ export class Pool implements CallTarget, SupervisorClient {
    * A later call may shorten the grace.
    * @param why Told to callers from now on and to calls that still wait in the end.
    */
-  async stop(graceMs: number, why?: PacketError): Promise<void> {
-    const { clock } = this.#table;
-    this.#stopBy = Math.min(this.#stopBy, clock.now() + graceMs);
-    const stopped = why ?? this.#stoppedError();
-    this.#refusal ??= stopped;
-    this.#idle?.();
-    if (this.#unsettled > 0 && graceMs > 0) await this.#whenIdle(clock, graceMs);
-    await this.#supervisor.stop(this.#stopBy - clock.now());
-    this.#failWaiting((call) => why ?? lostError(call, lossBy(stopped), undefined));
+  stop(graceMs: number, why?: PacketError): Promise<void> {
+    const stopBy = this.#table.clock.now() + graceMs;
+    if (stopBy < this.#stopBy) {
+      this.#stopBy = stopBy;
+      this.#hasten?.(graceMs);
+    }
+    this.#stopping ??= this.#stop(why);
+    return this.#stopping;
   }
 
   // ---- what calls report ---------------------------------------------------------------------------------------------
@@ -295,14 +298,37 @@ export class Pool implements CallTarget, SupervisorClient {
     });
   }
 
-  #whenIdle(clock: Clock, mostMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = clock.setTimer(mostMs, () => this.#idle?.());
-      this.#idle = () => {
+  async #stop(why: PacketError | undefined): Promise<void> {
+    const stopped = why ?? this.#stoppedError();
+    this.#refusal = stopped;
+    await this.#whenIdle();
+    this.#hasten = (graceMs) => void this.#supervisor.stop(graceMs);
+    await this.#supervisor.stop(this.#graceMs());
+    this.#failWaiting((call) => why ?? lostError(call, lossBy(stopped), undefined));
+  }
+
+  /** What is left of the grace. */
+  #graceMs(): number {
+    return this.#stopBy - this.#table.clock.now();
+  }
+
+  /** Resolves when no call is left, or the grace is over. */
+  async #whenIdle(): Promise<void> {
+    if (this.#unsettled === 0 || this.#graceMs() <= 0) return;
+    await new Promise<void>((resolve) => {
+      let timer: ClockTimer | undefined;
+      const done = (): void => {
+        timer?.cancel();
         this.#idle = undefined;
-        timer.cancel();
         resolve();
       };
+      this.#idle = done;
+      this.#hasten = (graceMs) => {
+        timer?.cancel();
+        if (graceMs <= 0) done();
+        else timer = this.#table.clock.setTimer(graceMs, done);
+      };
+      this.#hasten(this.#graceMs());
     });
   }
 

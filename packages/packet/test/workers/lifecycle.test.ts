@@ -97,6 +97,16 @@ for (const transport of ['process', 'inline'] as const) {
       assert.equal((await call).error?.code, 'ERR_PACKET_WORKER_LOST');
     });
 
+    test('a second close that leaves time still lets calls finish', async (t) => {
+      const service = await startWorkers(t, 'keyed', { transport });
+      await service.workers.start('room', {});
+      const calls = [1, 2, 3].map(() => service.proxy<Room>('room').slow());
+      const slow = service.workers.close(86_400_000);
+      await service.workers.close(60_000);
+      await slow;
+      assert.deepEqual(await Promise.all(calls), ['done', 'done', 'done']);
+    });
+
     test('closing while a worker boots ends it too', async (t) => {
       const { workers, pids } = await startWorkers(t, 'keyed', { transport });
       const starting = outcomeOf(workers.start('room', {}));
