@@ -15,6 +15,8 @@ import { parseArgs } from 'node:util';
 
 /** Longest one program may take, in milliseconds; npm fetches packages. */
 const PROGRAM_MS = 300_000;
+/** Small programs that use the packages as installed. */
+const PROGRAMS = new URL('packed-app/', import.meta.url);
 
 const { values } = parseArgs({ options: { 'add-to': { type: 'string' } } });
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -136,10 +138,12 @@ try {
   for (const each of packed) check(`${each.manifest.name} has the sources its maps lead to`, () => checkMaps(each));
   for (const entry of entries) check(`${entry} can be imported`, () => checkEntry(entry));
   check('every declaration type-checks, libraries included', () => checkTypes(entries));
-  check('an installed server echoes over a real socket', () => {
-    copyFileSync(new URL('packed-app/echo.js', import.meta.url), join(app, 'echo.js'));
-    run(process.execPath, ['echo.js'], app);
-  });
+  for (const program of readdirSync(PROGRAMS)) {
+    check(`the installed packages run ${program}`, () => {
+      copyFileSync(new URL(program, PROGRAMS), join(app, program));
+      run(process.execPath, [program], app);
+    });
+  }
   for (const { manifest } of packed) {
     for (const name of Object.keys(manifest.bin ?? {})) {
       check(`the installed command ${name} tells its version`, () => {

@@ -9,11 +9,11 @@ class Echo extends Connection {
 }
 
 class Client extends Connection {
-  #done;
+  #answered;
 
-  constructor(done) {
+  constructor(answered) {
     super();
-    this.#done = done;
+    this.#answered = answered;
   }
 
   connectionCompleted() {
@@ -21,15 +21,14 @@ class Client extends Connection {
   }
 
   receiveData(data) {
-    this.#done(data.toString());
+    this.#answered(data.toString());
   }
 }
 
 const reactor = new Reactor();
 const server = await reactor.startServer({ host: '127.0.0.1', port: 0 }, Echo);
-const answer = await new Promise((done) => {
-  const { host, port } = server.addresses[0];
-  reactor.connect({ host, port, args: [done] }, Client);
+const answer = await new Promise((answered) => {
+  reactor.connect({ host: '127.0.0.1', port: server.port, args: [answered] }, Client);
 });
 await reactor.stop();
 assert.equal(answer, 'hello');
