@@ -11,7 +11,6 @@ export interface WorkerDefinition {
   readonly name: string;
   readonly file: string;
   readonly url: string;
-  readonly exportName: string;
   readonly limits: WorkerLimits;
   /** Node's options for its processes, beside those of all workers. */
   readonly execArgv: readonly string[];
@@ -53,7 +52,6 @@ export async function loadDefinitions(options: LoadOptions): Promise<readonly Wo
       name,
       file: file.path,
       url: pathToFileURL(file.path).href,
-      exportName: report.exportName,
       ...resolveWorkerConfig(name, file.path, report.config),
       methods: report.methods,
       ProxyClass: await proxyClassOf(file),

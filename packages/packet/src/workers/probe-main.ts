@@ -2,60 +2,67 @@ import { setImmediate } from 'node:timers/promises';
 import { messageOf, PacketError } from '../errors.ts';
 import { openChildLane } from './child-lane.ts';
 import { encodeError } from './error-codec.ts';
-import type { Frame, Lane } from './lane.ts';
+import type { Frame, Lane, LaneSink } from './lane.ts';
 import type { ProbeOrder, ProbeReport } from './probe.ts';
 import { findWorkerClass, methodsOf } from './worker-module.ts';
 
 // The entry of the probe process: it imports worker files, reports what is in them, and is killed.
 
-const lane: Lane = openChildLane({
-  frames: (batch: readonly Frame[]) => {
-    for (const frame of batch) if (frame.type === 'HELLO') void probe(frame.value as ProbeOrder);
-  },
-  drained: () => undefined,
-  lost: () => process.exit(0),
-});
+class ProbeProcess implements LaneSink {
+  readonly #lane: Lane = openChildLane(this);
+  /** The file being imported, counted from 1; 0 for the setup module. */
+  #current = 0;
 
-process.on('uncaughtException', (error) => fail(error));
+  frames(batch: readonly Frame[]): void {
+    for (const { type, value } of batch) if (type === 'HELLO') void this.#probe(value as ProbeOrder);
+  }
 
-let current = 0;
+  drained(): void {}
 
-async function probe(order: ProbeOrder): Promise<void> {
-  try {
-    if (order.setup !== undefined) await import(order.setup);
-    for (const [index, url] of order.urls.entries()) {
-      current = index + 1;
-      lane.post({ type: 'EVENT', stream: current });
-      // It must have left before the import, which may never come back.
-      await setImmediate();
-      report(url, (await import(url)) as object);
+  lost(): void {
+    process.exit(0);
+  }
+
+  fail(error: unknown): void {
+    this.#lane.post({ type: 'ERROR', stream: this.#current, value: encodeError(error) });
+  }
+
+  async #probe(order: ProbeOrder): Promise<void> {
+    try {
+      if (order.setup !== undefined) await import(order.setup);
+      for (const [index, url] of order.urls.entries()) {
+        this.#current = index + 1;
+        this.#lane.post({ type: 'EVENT', stream: this.#current });
+        // It must have left before the import, which may never come back.
+        await setImmediate();
+        this.#report((await import(url)) as object);
+      }
+    } catch (error) {
+      this.fail(error);
     }
-  } catch (error) {
-    fail(error);
+  }
+
+  #report(module: object): void {
+    const found = findWorkerClass(module);
+    if (typeof found === 'string') {
+      this.#refuse(found);
+      return;
+    }
+    const { config, workerName } = found.WorkerClass;
+    const value: ProbeReport = { workerName, config, methods: [...methodsOf(found.WorkerClass).keys()] };
+    try {
+      this.#lane.post({ type: 'RESULT', stream: this.#current, value });
+    } catch (error) {
+      this.#refuse(`its static config cannot travel: ${messageOf(error)}`);
+    }
+  }
+
+  /** What is wrong with the file itself, in words that need no stack. */
+  #refuse(reason: string): void {
+    const error = new PacketError('ERR_PACKET_WORKER_DEFINITION', reason);
+    this.#lane.post({ type: 'ERROR', stream: this.#current, value: { ...encodeError(error), own: true } });
   }
 }
 
-function report(url: string, module: object): void {
-  const found = findWorkerClass(module);
-  if (typeof found === 'string') {
-    refuse(found);
-    return;
-  }
-  const { exportName, WorkerClass } = found;
-  const { config, workerName } = WorkerClass;
-  const value: ProbeReport = { exportName, workerName, config, methods: [...methodsOf(WorkerClass).keys()] };
-  try {
-    lane.post({ type: 'RESULT', stream: current, value });
-  } catch (error) {
-    refuse(`its static config cannot travel: ${messageOf(error)}`, url);
-  }
-}
-
-function refuse(reason: string, file = ''): void {
-  const error = new PacketError('ERR_PACKET_WORKER_DEFINITION', reason, { details: { file } });
-  lane.post({ type: 'ERROR', stream: current, value: { ...encodeError(error), own: true } });
-}
-
-function fail(error: unknown): void {
-  lane.post({ type: 'ERROR', stream: current, value: encodeError(error) });
-}
+const probe = new ProbeProcess();
+process.on('uncaughtException', (error) => probe.fail(error));

@@ -10,7 +10,6 @@ import { definitionError, serviceRows } from './worker-options.ts';
 
 /** What the probe found in one file. */
 export interface ProbeReport {
-  readonly exportName: string;
   /** The class's `static workerName`. */
   readonly workerName: string | undefined;
   /** Its `static config`, unchecked. */

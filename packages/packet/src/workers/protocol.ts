@@ -22,7 +22,6 @@ export interface BootOrder {
   readonly index: number;
   /** The worker's module. */
   readonly url: string;
-  readonly exportName: string;
   /** Module to import first. */
   readonly setup: string | undefined;
   /** What `startWorker` was given, for `workerInit`. */

@@ -192,7 +192,7 @@ class Service implements Workers, FaceHost {
   // ---- inside --------------------------------------------------------------------------------------------------------
 
   #makePool(definition: WorkerDefinition, key: string | undefined, options: unknown): Pool {
-    const { name: worker, limits, url, exportName, ProxyClass } = definition;
+    const { name: worker, limits, url, ProxyClass } = definition;
     const execArgv = [...(this.#options.execArgv ?? inheritedExecArgv()), ...definition.execArgv];
     const { setup, clock, makeReactor, onError } = this.#options;
     const transport = this.#options.transport ?? limits.transport;
@@ -200,7 +200,7 @@ class Service implements Workers, FaceHost {
       worker,
       key,
       limits,
-      order: (index) => ({ worker, key, index, url, exportName, setup: setup?.href, options }),
+      order: (index) => ({ worker, key, index, url, setup: setup?.href, options }),
       open: transport === 'inline' ? inlinePlaces(clock, makeReactor) : processPlaces(execArgv),
       table: this.#table,
       seat: new ProxySeat(ProxyClass, worker, key, onError),

@@ -144,6 +144,13 @@ for (const transport of ['process', 'inline'] as const) {
       assert.equal(workers.stats().pools.find((pool) => pool.worker === 'gate')?.lateSettled, 1);
     });
 
+    test('each call goes to the instance with the fewest', async (t) => {
+      const { proxy } = await startWorkers(t, 'calls', { transport });
+      const evaluate = proxy<Evaluate>('evaluate');
+      const indexes = await Promise.all([1, 2, 3, 4].map(() => evaluate.index()));
+      assert.deepEqual(indexes.sort(), [0, 0, 1, 1]);
+    });
+
     test('callSettled comes after the code that awaited the promise', async (t) => {
       const { workers, proxy } = await startWorkers(t, 'calls', { transport });
       const origin = new TestOrigin(workers);

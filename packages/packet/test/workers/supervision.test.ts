@@ -160,7 +160,7 @@ describe('the cancel ladder', () => {
     assert.notEqual((await replaced).pid, pid);
     assert.notEqual(await worker.pid(), pid, 'new calls go to the replacement');
     const gone = nextEvent('packet:worker.exited');
-    process.kill(pid, 'SIGUSR2');
+    process.kill(pid, 'SIGWINCH');
     assert.equal(await neighbour, pid, 'the neighbour was answered by the old one');
     clock.advance(100);
     assert.equal((await gone).pid, pid);
