@@ -253,8 +253,8 @@ export class WorkerRuntime implements LaneSink {
   }
 
   #cancel(stream: number): void {
-    // Seen: whatever the call does, this loop turns.
-    this.#post({ type: 'CANCEL', stream });
+    // Seen: whatever the call does, this loop turns. Behind a large answer of the same call it would come too late to say so.
+    this.#lane?.post({ type: 'CANCEL', stream }, true);
     const call = this.#running.get(stream);
     if (call !== undefined) {
       call.abort('the caller gave up or the deadline passed');
