@@ -3,9 +3,18 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
+import { ManualClock } from '../../src/clock.ts';
 import type { Boots } from './fixtures/boot/boots.ts';
 import type { Misbehave } from './fixtures/settle/misbehave.ts';
-import { nextEvent, type Outcome, outcomeOf, startWorkers, TestOrigin, type TestService } from './test-service.ts';
+import {
+  listen,
+  nextEvent,
+  type Outcome,
+  outcomeOf,
+  startWorkers,
+  TestOrigin,
+  type TestService,
+} from './test-service.ts';
 
 /**
  * The settlement table: whatever happens to a worker, every call settles exactly once with the right kind of loss, and the
@@ -157,16 +166,25 @@ for (const transport of ['process', 'inline'] as const) {
       });
 
       test(`${shape.name}: a cancelled call that minds its signal keeps its worker`, async (t) => {
-        const service = await startWorkers(t, shape.folder, { transport });
+        // By this clock the grace is never over.
+        const clock = new ManualClock();
+        const service = await startWorkers(t, shape.folder, { transport, clock });
         let exits = 0;
-        void nextEvent('packet:worker.exited').then(() => exits++);
-        const { error } = await shape.call(service, 'untilCancelled', [], 50);
-        assert.equal(error?.code, 'ERR_PACKET_DEADLINE');
+        t.after(listen('packet:worker.exited', () => exits++));
+        const cancelled = shape.call(service, 'untilCancelled', [], 50);
+        await turn();
+        clock.advance(50);
+        assert.equal((await cancelled).error?.code, 'ERR_PACKET_DEADLINE');
         assert.deepEqual((await shape.call(service, 'echo', [1])).answers, [1]);
         assert.equal(exits, 0);
       });
     }
   });
+}
+
+/** What was posted before has left, in order. */
+async function turn(): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
 }
 
 /** A worker that boots once, and after `spoil()` no more. */
@@ -176,6 +194,8 @@ function bootFlag(t: TestContext): { flag: string; spoil(): void } {
   const flag = join(folder, 'bad');
   return { flag, spoil: () => writeFileSync(flag, '') };
 }
+
+const BOOT_DEADLINE_MS = 5000;
 
 const bootShapes: readonly { name: string; call(service: TestService, value: number): Promise<Outcome> }[] = [
   { name: 'typed proxy', call: (service, value) => outcomeOf(service.proxy<Boots>('boots').echo(value)) },
@@ -187,17 +207,20 @@ for (const transport of ['process', 'inline'] as const) {
     describe(`boot ${bad}, ${transport} lane`, () => {
       for (const shape of bootShapes) {
         test(`${shape.name}: calls made during a first boot that fails get the reason, and nothing is left`, async (t) => {
-          const service = await startWorkers(t, 'boot', { transport });
+          const clock = new ManualClock();
+          const service = await startWorkers(t, 'boot', { transport, clock });
           const { flag, spoil } = bootFlag(t);
           spoil();
           const started = outcomeOf(service.workers.start('boots', { options: { flag, bad } }));
-          const call = await shape.call(service, 1);
+          const waiting = shape.call(service, 1);
+          if (bad === 'hang') clock.advance(BOOT_DEADLINE_MS);
+          const call = await waiting;
           assert.equal(call.error?.code, 'ERR_PACKET_WORKER_BOOT');
           const { error } = await started;
           assert.equal(error?.code, 'ERR_PACKET_WORKER_BOOT');
           const reason = {
             throw: /boot failed on purpose/,
-            hang: /not ready after 1000 ms/,
+            hang: /not ready after 5000 ms/,
             exit: /exited with code 9/,
           };
           assert.match(String(error.message), reason[bad]);
@@ -205,16 +228,26 @@ for (const transport of ['process', 'inline'] as const) {
         });
 
         test(`${shape.name}: a worker that boots no more is parked, and waiting calls learn why`, async (t) => {
-          const service = await startWorkers(t, 'boot', { transport });
+          const clock = new ManualClock();
+          const service = await startWorkers(t, 'boot', { transport, clock });
           const { flag, spoil } = bootFlag(t);
           await service.workers.start('boots', { options: { flag, bad } });
           assert.deepEqual((await shape.call(service, 1)).answers, [1]);
           spoil();
           const parked = nextEvent('packet:worker.parked');
+          // Past the pause before a restart, and past the deadline of a boot that hangs.
+          const hasten = (): void => void setImmediate(() => clock.advance(BOOT_DEADLINE_MS + 1));
+          t.after(listen('packet:worker.exited', hasten));
           // The call in flight is lost; the one behind it waits, for an instance that never comes.
           const loop = service.proxy<Boots>('boots').$with({ deadlineMs: 50 });
           const first = outcomeOf(transport === 'process' ? loop.exit() : loop.hang());
           const waiting = shape.call(service, 2);
+          if (transport === 'inline') {
+            await turn();
+            clock.advance(50);
+            await turn();
+            clock.advance(50);
+          }
           assert.match(String((await first).error?.code), /WORKER_LOST|DEADLINE/);
           assert.equal((await waiting).error?.code, 'ERR_PACKET_WORKER_PARKED');
           assert.equal((await parked).error.code, 'ERR_PACKET_WORKER_PARKED');
