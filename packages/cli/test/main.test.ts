@@ -8,7 +8,7 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
 };
 
 netTest('packet without a command shows how it is used, and fails', async (t) => {
-  const { code, stdout, stderr } = await runPacket((close) => t.cleanup(close), []);
+  const { code, stdout, stderr } = await runPacket(t, []);
   assert.equal(code, 2);
   assert.equal(stdout, '');
   for (const command of ['start', 'serve FILE', 'new DIR', 'help COMMAND'])
@@ -16,7 +16,7 @@ netTest('packet without a command shows how it is used, and fails', async (t) =>
 });
 
 netTest('--help shows the same and succeeds, as do help, --help of a command and --version', async (t) => {
-  const run = (...args: string[]) => runPacket((close) => t.cleanup(close), args);
+  const run = (...args: string[]) => runPacket(t, args);
   const [help, helpCommand, ofServe, serveHelp, told] = await Promise.all([
     run('--help'),
     run('help'),
@@ -54,7 +54,7 @@ const MISUSES: readonly [args: readonly string[], line: string][] = [
   [['start', '--constructor'], 'packet: unknown option --constructor of packet start'],
 ];
 netTest('a command line that is wrong gets one line that says what is wrong, and exit code 2', async (t) => {
-  const runs = await Promise.all(MISUSES.map(([args]) => runPacket((close) => t.cleanup(close), args)));
+  const runs = await Promise.all(MISUSES.map(([args]) => runPacket(t, args)));
   assert.deepEqual(
     runs,
     MISUSES.map(([, line]) => ({ code: 2, stdout: '', stderr: `${line}\n` })),

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import { type NetTest, netTest } from '@packet/testing';
-import { installPacket, PacketProcess, runPacket, talk } from './packet-process.ts';
+import { type NetTest, netTest, talk } from '@packet/testing';
+import { installPacket, portOf, runPacket, startPacket } from './packet-process.ts';
 
 const tsc = fileURLToPath(new URL('../../../../node_modules/typescript/bin/tsc', import.meta.url));
 const types = fileURLToPath(new URL('../../../../node_modules/@types', import.meta.url));
@@ -34,7 +34,7 @@ async function run(
 
 netTest('a new app passes its own test and type check, and its server serves', async (t) => {
   const parent = emptyFolder(t);
-  const made = await runPacket((close) => t.cleanup(close), ['new', 'My App'], parent);
+  const made = await runPacket(t, ['new', 'My App'], parent);
   assert.deepEqual([made.code, made.stderr], [0, '']);
   assert.equal(made.stdout, 'my-app is made. Next:\n\n  cd "My App"\n  npm install\n  npm test\n  npm start\n\n');
   const app = join(parent, 'My App');
@@ -64,8 +64,8 @@ netTest('a new app passes its own test and type check, and its server serves', a
 
   const [command, ...args] = (scripts.start ?? '').split(' ');
   assert.equal(command, 'packet');
-  const server = new PacketProcess((close) => t.cleanup(close), [...args, '--port', '0'], app);
-  assert.equal(await talk(await server.port('Server'), 'to be or not to be\n'), '6 words, the longest is "not"\n');
+  const server = startPacket(t, [...args, '--port', '0'], app);
+  assert.equal(await talk(await portOf(server, 'Server'), 'to be or not to be\n'), '6 words, the longest is "not"\n');
   server.kill('SIGTERM');
   assert.equal(await server.exit, 0);
   assert.equal(server.stderr, '');
@@ -74,14 +74,14 @@ netTest('a new app passes its own test and type check, and its server serves', a
 netTest('an app made below a folder that has the packages needs no npm install', async (t) => {
   const parent = emptyFolder(t);
   installPacket(parent);
-  const made = await runPacket((close) => t.cleanup(close), ['new', 'app'], parent);
+  const made = await runPacket(t, ['new', 'app'], parent);
   assert.equal(made.stdout, 'app is made. Next:\n\n  cd app\n  npm test\n  npm start\n\n');
 });
 
 netTest('an empty folder will do, also this one', async (t) => {
   const parent = emptyFolder(t);
   mkdirSync(join(parent, 'empty'));
-  const made = await runPacket((close) => t.cleanup(close), ['new', '.'], join(parent, 'empty'));
+  const made = await runPacket(t, ['new', '.'], join(parent, 'empty'));
   assert.deepEqual([made.code, made.stderr], [0, '']);
   assert.ok(readdirSync(join(parent, 'empty')).includes('lib'));
 });
@@ -89,9 +89,9 @@ netTest('an empty folder will do, also this one', async (t) => {
 netTest('a folder that holds anything is left as it is, and so is a file', async (t) => {
   const parent = emptyFolder(t);
   writeFileSync(join(parent, 'file'), 'mine');
-  const inside = await runPacket((close) => t.cleanup(close), ['new', '.'], parent);
+  const inside = await runPacket(t, ['new', '.'], parent);
   assert.deepEqual(inside, { code: 1, stdout: '', stderr: 'packet: . is not empty; give a new or empty folder\n' });
-  const file = await runPacket((close) => t.cleanup(close), ['new', 'file'], parent);
+  const file = await runPacket(t, ['new', 'file'], parent);
   assert.deepEqual(file, { code: 1, stdout: '', stderr: 'packet: file is a file; give a new or empty folder\n' });
   assert.deepEqual(readdirSync(parent), ['file']);
 });

@@ -56,13 +56,9 @@ const REFUSALS: readonly [args: readonly string[], line: RegExp][] = [
   [['twice.js', '--host', '192.0.2.1'], /^192\.0\.2\.1:0 is no address of this machine; choose another with --host$/],
 ];
 netTest('what cannot be served gets one line that names it, and exit code 1', async (t) => {
-  const folder = appFolder((close) => t.cleanup(close), FILES);
+  const folder = appFolder(t, FILES);
   for (const [args, line] of REFUSALS) {
-    const { code, stdout, stderr } = await runPacket(
-      (close) => t.cleanup(close),
-      ['serve', '--port', '0', ...args],
-      folder,
-    );
+    const { code, stdout, stderr } = await runPacket(t, ['serve', '--port', '0', ...args], folder);
     const [first = '', ...more] = stderr.split('\n');
     assert.match(first.replace(/^packet: /, ''), line);
     assert.deepEqual([code, more, stdout], [1, [''], ''], args.join(' '));
@@ -70,16 +66,16 @@ netTest('what cannot be served gets one line that names it, and exit code 1', as
 });
 
 netTest('--debug shows the stack of what went wrong', async (t) => {
-  const folder = appFolder((close) => t.cleanup(close), FILES);
-  const { code, stderr } = await runPacket((close) => t.cleanup(close), ['serve', 'throws.ts', '--debug'], folder);
+  const folder = appFolder(t, FILES);
+  const { code, stderr } = await runPacket(t, ['serve', 'throws.ts', '--debug'], folder);
   assert.equal(code, 1);
   assert.match(stderr, /cause.*TypeError[\s\S]+throws\.ts:4:20/);
 });
 
 netTest('a file whose Packet is not installed is told so', async (t) => {
-  const folder = appFolder((close) => t.cleanup(close), { 'a.js': CONNECTION });
+  const folder = appFolder(t, { 'a.js': CONNECTION });
   rmSync(`${folder}/node_modules`, { recursive: true });
-  const { code, stderr } = await runPacket((close) => t.cleanup(close), ['serve', 'a.js'], folder);
+  const { code, stderr } = await runPacket(t, ['serve', 'a.js'], folder);
   assert.equal(code, 1);
   assert.equal(
     stderr,

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
-import { netTest } from '@packet/testing';
-import { appFolder, PacketProcess, talk } from './packet-process.ts';
+import { netTest, talk } from '@packet/testing';
+import { appFolder, portOf, startPacket } from './packet-process.ts';
 
 const SHOUT_TS = `import { Connection } from '@packet/core';
 
@@ -56,9 +56,9 @@ export class Adder extends Worker {
 `;
 
 netTest('a class in a JavaScript file is served, and SIGTERM ends it in order', async (t) => {
-  const folder = appFolder((close) => t.cleanup(close), { 'shout.js': SHOUT_JS });
-  const packet = new PacketProcess((close) => t.cleanup(close), ['serve', 'shout.js', '--port', '0'], folder);
-  const port = await packet.port('Shout listens on');
+  const folder = appFolder(t, { 'shout.js': SHOUT_JS });
+  const packet = startPacket(t, ['serve', 'shout.js', '--port', '0'], folder);
+  const port = await portOf(packet, 'Shout listens on');
   assert.equal(await talk(port, 'hello'), 'HELLO');
   packet.kill('SIGTERM');
   assert.equal(await packet.exit, 0);
@@ -67,9 +67,9 @@ netTest('a class in a JavaScript file is served, and SIGTERM ends it in order', 
 });
 
 netTest('so is one in a TypeScript file, and what it throws is reported with the place in the source', async (t) => {
-  const folder = appFolder((close) => t.cleanup(close), { 'shout.ts': SHOUT_TS });
-  const packet = new PacketProcess((close) => t.cleanup(close), ['serve', 'shout.ts', '--port', '0'], folder);
-  const port = await packet.port();
+  const folder = appFolder(t, { 'shout.ts': SHOUT_TS });
+  const packet = startPacket(t, ['serve', 'shout.ts', '--port', '0'], folder);
+  const port = await portOf(packet);
   assert.equal(await talk(port, 'boom'), '');
   await packet.printed(/error in Shout\.receiveData \(connection 1 from 127\.0\.0\.1:\d+\):\n {2}Error: no voice\n/);
   await packet.printed(/at Shout\.receiveData \(.*shout\.ts:11:\d+\)/);
@@ -77,16 +77,16 @@ netTest('so is one in a TypeScript file, and what it throws is reported with the
 });
 
 netTest('TypeScript needs no package.json beside it', async (t) => {
-  const folder = appFolder((close) => t.cleanup(close), { 'shout.ts': SHOUT_TS, 'package.json': '{}' });
-  const packet = new PacketProcess((close) => t.cleanup(close), ['serve', 'shout.ts', '--port', '0'], folder);
-  assert.equal(await talk(await packet.port(), 'hello'), 'HELLO');
+  const folder = appFolder(t, { 'shout.ts': SHOUT_TS, 'package.json': '{}' });
+  const packet = startPacket(t, ['serve', 'shout.ts', '--port', '0'], folder);
+  assert.equal(await talk(await portOf(packet), 'hello'), 'HELLO');
 });
 
 netTest('workers beside the file are found, run as TypeScript, and what they say and throw is shown', async (t) => {
   const files = { 'lib/asking.ts': ASKING_TS, 'lib/workers/adder.ts': ADDER_TS };
-  const folder = appFolder((close) => t.cleanup(close), files);
-  const packet = new PacketProcess((close) => t.cleanup(close), ['serve', 'lib/asking.ts', '--port', '0'], folder);
-  const port = await packet.port();
+  const folder = appFolder(t, files);
+  const packet = startPacket(t, ['serve', 'lib/asking.ts', '--port', '0'], folder);
+  const port = await portOf(packet);
   assert.equal(await talk(port, '1+2'), '3');
   await packet.printed(/^\[adder\.0\] adding 2 numbers\\x1b\[2J$/m);
   assert.equal(await talk(port, '13+1'), '');
@@ -104,17 +104,17 @@ netTest('workers may be in another folder', async (t) => {
     ),
     'my/adder.ts': ADDER_TS,
   };
-  const folder = appFolder((close) => t.cleanup(close), files);
+  const folder = appFolder(t, files);
   const args = ['serve', 'asking.js', '--port', '0', '--workers', 'my'];
-  const packet = new PacketProcess((close) => t.cleanup(close), args, folder);
-  assert.equal(await talk(await packet.port(), '1+2'), '3');
+  const packet = startPacket(t, args, folder);
+  assert.equal(await talk(await portOf(packet), '1+2'), '3');
 });
 
 netTest('--log adds all reports to a file, with the time, and prints none of them', async (t) => {
-  const folder = appFolder((close) => t.cleanup(close), { 'shout.ts': SHOUT_TS });
+  const folder = appFolder(t, { 'shout.ts': SHOUT_TS });
   const args = ['serve', 'shout.ts', '--port', '0', '--log', 'shout.log'];
-  const packet = new PacketProcess((close) => t.cleanup(close), args, folder);
-  assert.equal(await talk(await packet.port(), 'boom'), '');
+  const packet = startPacket(t, args, folder);
+  assert.equal(await talk(await portOf(packet), 'boom'), '');
   packet.kill('SIGINT');
   assert.equal(await packet.exit, 0);
   assert.equal(packet.stderr, '');
@@ -125,10 +125,10 @@ netTest('--log adds all reports to a file, with the time, and prints none of the
 
 netTest('--config gives options of the server, and options of the command line come before them', async (t) => {
   const config = JSON.stringify({ host: '127.0.0.1', port: 1, maxConnections: 1 });
-  const folder = appFolder((close) => t.cleanup(close), { 'shout.js': SHOUT_JS, 'server.json': config });
+  const folder = appFolder(t, { 'shout.js': SHOUT_JS, 'server.json': config });
   const args = ['serve', 'shout.js', '--config', 'server.json', '--port', '0'];
-  const packet = new PacketProcess((close) => t.cleanup(close), args, folder);
-  const port = await packet.port();
+  const packet = startPacket(t, args, folder);
+  const port = await portOf(packet);
   assert.doesNotMatch(packet.stdout, /::1/);
   const first = connect(port, '127.0.0.1');
   t.cleanup(() => first.destroy());
@@ -143,9 +143,9 @@ netTest('the first signal lets a call finish, the second cuts', async (t) => {
       receiveData() { console.log('received'); return new Promise(() => undefined); }
       unbind(reason) { console.log('unbind ' + reason.by); }
     }`;
-  const folder = appFolder((close) => t.cleanup(close), { 'slow.js': slow });
-  const packet = new PacketProcess((close) => t.cleanup(close), ['serve', 'slow.js', '--port', '0'], folder);
-  const port = await packet.port();
+  const folder = appFolder(t, { 'slow.js': slow });
+  const packet = startPacket(t, ['serve', 'slow.js', '--port', '0'], folder);
+  const port = await portOf(packet);
   const socket = connect(port, '127.0.0.1');
   socket.on('error', () => undefined);
   t.cleanup(() => socket.destroy());
@@ -159,11 +159,11 @@ netTest('the first signal lets a call finish, the second cuts', async (t) => {
 });
 
 netTest('a file that leaves a timer running does not keep the command from ending', async (t) => {
-  const folder = appFolder((close) => t.cleanup(close), {
+  const folder = appFolder(t, {
     'busy.js': `setInterval(() => undefined, 60_000);\n${SHOUT_JS}`,
   });
-  const packet = new PacketProcess((close) => t.cleanup(close), ['serve', 'busy.js', '--port', '0'], folder);
-  await packet.port();
+  const packet = startPacket(t, ['serve', 'busy.js', '--port', '0'], folder);
+  await portOf(packet);
   packet.kill('SIGTERM');
   assert.equal(await packet.exit, 0);
 });
@@ -173,8 +173,8 @@ netTest('a signal while a worker is still starting ends it in order', async (t) 
     export class Slow extends Worker {
       workerInit() { console.log('starting'); return new Promise(() => undefined); }
     }`;
-  const folder = appFolder((close) => t.cleanup(close), { 'shout.js': SHOUT_JS, 'workers/slow.js': worker });
-  const packet = new PacketProcess((close) => t.cleanup(close), ['serve', 'shout.js', '--port', '0'], folder);
+  const folder = appFolder(t, { 'shout.js': SHOUT_JS, 'workers/slow.js': worker });
+  const packet = startPacket(t, ['serve', 'shout.js', '--port', '0'], folder);
   await packet.printed(/\[slow\.0\] starting/);
   packet.kill('SIGINT');
   assert.equal(await packet.exit, 0);
@@ -186,10 +186,10 @@ netTest('a busy port is named, with what to do', async (t) => {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   t.cleanup(() => server.close());
-  const port = String(portOf(server));
-  const folder = appFolder((close) => t.cleanup(close), { 'shout.js': SHOUT_JS });
+  const port = String(listeningPort(server));
+  const folder = appFolder(t, { 'shout.js': SHOUT_JS });
   const args = ['serve', 'shout.js', '--host', '127.0.0.1', '--port', port];
-  const packet = new PacketProcess((close) => t.cleanup(close), args, folder);
+  const packet = startPacket(t, args, folder);
   assert.equal(await packet.exit, 1);
   assert.equal(
     packet.stderr,
@@ -197,7 +197,7 @@ netTest('a busy port is named, with what to do', async (t) => {
   );
 });
 
-function portOf(server: Server): number {
+function listeningPort(server: Server): number {
   const address = server.address();
   return typeof address === 'object' && address !== null ? address.port : 0;
 }

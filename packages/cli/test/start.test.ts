@@ -3,16 +3,16 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { needsProgram, netTest } from '@packet/testing';
-import { PacketProcess, talk } from './packet-process.ts';
+import { needsProgram, netTest, talk } from '@packet/testing';
+import { portOf, startPacket } from './packet-process.ts';
 
 const ANY_PORTS = ['--echo-port', '0', '--eval-port', '0'];
 
 netTest(
   'packet start brings up echo and eval, on loopback, with commands to try that work as printed',
   async (t) => {
-    const packet = new PacketProcess((close) => t.cleanup(close), ['start', ...ANY_PORTS]);
-    const [echo, evaluate] = [await packet.port('echo'), await packet.port('eval')];
+    const packet = startPacket(t, ['start', ...ANY_PORTS]);
+    const [echo, evaluate] = [await portOf(packet, 'echo'), await portOf(packet, 'eval')];
     for (const [port, answer] of [
       [echo, 'hello\n'],
       [evaluate, '42\n'],
@@ -29,8 +29,8 @@ netTest(
 );
 
 netTest('a worker of the showcase that is killed is reported and replaced', async (t) => {
-  const packet = new PacketProcess((close) => t.cleanup(close), ['start', ...ANY_PORTS]);
-  const port = await packet.port('eval');
+  const packet = startPacket(t, ['start', ...ANY_PORTS]);
+  const port = await portOf(packet, 'eval');
   const hungry = '"x".repeat(2 ** 28).replace(/x/g, "y").length\n';
   assert.match(await talk(port, hungry), /^error: /);
   assert.equal(await talk(port, '6*7\n'), '42\n');
@@ -45,7 +45,7 @@ netTest('a busy port is named with the option that chooses another', async (t) =
   t.cleanup(() => server.close());
   const address = server.address();
   const port = typeof address === 'object' ? String(address?.port) : '';
-  const packet = new PacketProcess((close) => t.cleanup(close), ['start', '--echo-port', '0', '--eval-port', port]);
+  const packet = startPacket(t, ['start', '--echo-port', '0', '--eval-port', port]);
   assert.equal(await packet.exit, 1);
   assert.equal(
     packet.stderr,

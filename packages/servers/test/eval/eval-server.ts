@@ -1,8 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { Reactor } from '@packet/core';
-import { type NetTest, turn } from '@packet/testing';
+import { LineClient, type NetTest, turn } from '@packet/testing';
 import { EvalConnection, type EvalOptions, evalWorkers } from '../../src/eval/index.ts';
-import { LineClient } from '../line-client.ts';
 
 /** An eval server on real sockets with real worker processes. */
 export interface EvalServer {
