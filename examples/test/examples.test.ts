@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import { type AddressInfo, connect, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
@@ -17,19 +17,24 @@ function run(example: string, ...args: readonly string[]): Program {
 }
 
 /** A server example on a port of the system's choice; it is stopped by a signal after the test and must end well. */
-async function serve(t: NetTest, example: string): Promise<{ port: number; line(): Promise<string> }> {
+async function serve(t: NetTest, example: string): Promise<{ port: number; line(): Promise<string>; stop(): void }> {
   const program = run(example, '0');
   const errors = text(program.stderr);
   const exit = once(program, 'exit');
   const lines = createInterface({ input: program.stdout })[Symbol.asyncIterator]();
   const line = async (): Promise<string> => String((await lines.next()).value);
+  let stopped = false;
+  const stop = (): void => {
+    if (!stopped) program.kill('SIGTERM');
+    stopped = true;
+  };
   t.cleanup(async () => {
-    program.kill('SIGTERM');
+    stop();
     assert.deepEqual(await exit, [0, null]);
     assert.equal(await errors, '');
   });
   const port = Number((await line()).match(/port (\d+)/)?.[1]);
-  return { port, line };
+  return { port, line, stop };
 }
 
 function client(t: NetTest, port: number): { socket: Socket; line(): Promise<string> } {
@@ -72,6 +77,42 @@ netTest('chat: a line reaches the others and not its sender', async (t) => {
   assert.match(await anna.line(), /^\* \d+ is gone$/);
 });
 
+netTest('chat: one who does not read misses lines and is told so; the others hear them all', async (t) => {
+  const { port } = await serve(t, 'chat');
+  const slow = connect(port, '127.0.0.1');
+  t.cleanup(() => slow.destroy());
+  await once(slow, 'connect');
+  slow.pause();
+  const listener = client(t, port);
+  await once(listener.socket, 'connect');
+  const talker = client(t, port);
+  assert.match(await listener.line(), /is here$/);
+  // More in all than the system keeps for one who does not read; less at a time than would leave a reader behind.
+  const [batches, batch] = [32, 500];
+  const said = 'x'.repeat(1000);
+  for (let sent = 0; sent < batches; sent++) {
+    talker.socket.write(`${said}\n`.repeat(batch));
+    for (let heard = 0; heard < batch; heard++) assert.ok((await listener.line()).endsWith(`: ${said}`));
+  }
+  let missed: string | undefined;
+  for await (const heard of createInterface({ input: slow })) {
+    missed = /^\* you missed (\d+) lines$/.exec(heard)?.[1];
+    if (missed !== undefined) break;
+  }
+  assert.ok(Number(missed) > 0 && Number(missed) < batches * batch);
+});
+
+netTest('drain: what is under way when the signal comes is finished', async (t) => {
+  const { port, line, stop } = await serve(t, 'drain');
+  const [busy, idle] = [client(t, port), client(t, port)];
+  await once(idle.socket, 'connect');
+  busy.socket.write('the job\n');
+  assert.equal(await line(), 'working');
+  stop();
+  assert.equal(await busy.line(), 'done with the job');
+  assert.equal(await line(), '2 finished, 0 cut');
+});
+
 netTest('http-get: prints the status line and the body, or why there is none', async (t) => {
   const web = createServer((request, response) => {
     response.write(`you asked for ${request.url}\n`);
@@ -88,8 +129,42 @@ netTest('http-get: prints the status line and the body, or why there is none', a
   assert.match(refused.errors, /127\.0\.0\.1:1.*ECONNREFUSED/);
 });
 
-netTest('length-prefix: an object goes there and one comes back', async () => {
-  assert.deepEqual(await output(run('length-prefix')), { code: 0, out: '{"sum":6.5}\n', errors: '' });
+/** A server that answers any request with exactly these pieces, each in a packet of its own, and ends unless told not to. */
+async function scripted(t: NetTest, pieces: readonly string[], end = true): Promise<string> {
+  const server = createTcpServer(async (socket) => {
+    socket.on('error', () => undefined).setNoDelay(true);
+    t.cleanup(() => socket.destroy());
+    await once(socket, 'data');
+    for (const piece of pieces) await new Promise((resolve) => socket.write(piece, resolve));
+    if (end) socket.end();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.cleanup(() => server.close());
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+}
+
+netTest('http-get: an answer cut anywhere is the same answer', async (t) => {
+  const url = await scripted(t, [...'HTTP/1.0 404 Not Found\r\nContent-Length: 4\r\n\r\ngone']);
+  assert.deepEqual(await output(run('http-get', url)), { code: 0, out: 'HTTP/1.0 404 Not Found\ngone\n', errors: '' });
+});
+
+netTest('http-get: an answer that is cut off, no HTTP, or does not come is an error', async (t) => {
+  const head = 'HTTP/1.0 200 OK\r\nContent-Length: 10\r\n\r\n';
+  const short = await output(run('http-get', await scripted(t, [head, 'half'])));
+  assert.deepEqual([short.code, short.out], [1, '']);
+  assert.match(short.errors, /only 4 of 10 bytes came$/m);
+  const other = await output(run('http-get', await scripted(t, ['220 ready\r\n'])));
+  assert.deepEqual([other.code, other.out], [1, '']);
+  assert.match(other.errors, /the answer is not HTTP$/m);
+  const silent = await output(run('http-get', await scripted(t, [head], false), '200'));
+  assert.deepEqual([silent.code, silent.out], [1, '']);
+  assert.match(silent.errors, /idle timeout after 200 ms$/m);
+});
+
+netTest('length-prefix: objects go there and come back', async () => {
+  const out = '{"numbers":[1,2,3.5],"sum":6.5}\n{"numbers":[],"sum":0}\n';
+  assert.deepEqual(await output(run('length-prefix')), { code: 0, out, errors: '' });
 });
 
 netTest('ask-worker: numbers are answered by the worker, nonsense with its error', async (t) => {
