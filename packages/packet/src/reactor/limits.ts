@@ -69,6 +69,8 @@ function isLoopback(ip: string): boolean {
  * Most sockets a reactor may own: the soft limit on open files less a reserve, unbounded where the system states none.
  *
  * At the limit itself Node closes new clients without telling anyone, so the listener stays below it.
+ * Only this reactor's connections are counted: other reactors of the process, and workers (about four descriptors each), come
+ * out of the reserve, so a program with several reactors or many workers sets `maxConnections`.
  */
 export function descriptorCeiling(): number {
   // Node's types for 20 leave `excludeNetwork` out (it came with 20.13).
