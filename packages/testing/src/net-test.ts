@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Worker } from 'node:worker_threads';
+import { soak } from './scale.ts';
 
 /** What a net test gets: a place to say how its things are closed. */
 export interface NetTest {
@@ -15,7 +16,7 @@ export interface NetTestOptions {
 }
 
 /** Only so that a test that hangs is reported; nothing is asserted about time. */
-const HANG_MS = 60_000;
+const HANG_MS: number = soak ? 3_600_000 : 60_000;
 
 /** Turns of the event loop given to handles that close themselves after a test. */
 const CLOSING_TURNS = 20_000;

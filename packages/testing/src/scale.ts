@@ -4,7 +4,7 @@ const FULL_UP_TO = 500;
 const DIVISOR = 100;
 
 /** Whether this is `npm run soak`, which runs every count in full. */
-const soak = process.env.PACKET_SOAK === '1';
+export const soak: boolean = process.env.PACKET_SOAK === '1';
 
 /**
  * How often to do a thing whose full count is `count`: that often in `npm run soak` or when `count` is at most 500,
