@@ -17,6 +17,7 @@ const LEFT_RUNNING_MS = 500;
 
 /** Runs the command line and returns the exit code: 0 done, 1 it could not be done, 2 it was not understood. Never throws. */
 export async function main(args: readonly string[]): Promise<number> {
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', readerGone);
   try {
     return await run(args);
   } catch (error) {
@@ -25,6 +26,11 @@ export async function main(args: readonly string[]): Promise<number> {
     process.stderr.write(`packet: ${shown}\n`);
     return failure?.exitCode ?? FAILED;
   }
+}
+
+/** Whoever read what is printed, such as `head`, has enough: that ends no server. */
+function readerGone(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
 }
 
 async function run([first, ...rest]: readonly string[]): Promise<number> {

@@ -181,6 +181,20 @@ netTest('a signal while a worker is still starting ends it in order', async (t) 
   assert.equal(packet.stderr, '');
 });
 
+netTest('a server goes on when whoever read its output is gone', async (t) => {
+  const loud = `import { Connection } from '@packet/core';
+    export class Loud extends Connection {
+      receiveData(data) { console.log('received ' + data); this.sendData(data); }
+    }`;
+  const folder = appFolder(t, { 'loud.js': loud });
+  const packet = startPacket(t, ['serve', 'loud.js', '--port', '0'], folder);
+  const port = await portOf(packet);
+  packet.stopReading();
+  for (let times = 0; times < 3; times++) assert.equal(await talk(port, 'hello'), 'hello');
+  packet.kill('SIGTERM');
+  assert.equal(await packet.exit, 0);
+});
+
 netTest('a busy port is named, with what to do', async (t) => {
   const server = createServer();
   server.listen(0, '127.0.0.1');

@@ -44,6 +44,12 @@ export class NodeProgram {
     this.#child.kill(signal);
   }
 
+  /** Closes our end of its stdout and stderr, as a pager that was left does. */
+  stopReading(): void {
+    this.#child.stdout.destroy();
+    this.#child.stderr.destroy();
+  }
+
   /** Waits until what was printed matches. @throws Error with all of it when the process ends before. */
   async printed(pattern: RegExp): Promise<RegExpExecArray> {
     for (;;) {
