@@ -1,13 +1,16 @@
-import type { Clock, ClockTimer } from '../clock.ts';
+import type { Clock } from '../clock.ts';
+import type { Deadlines } from '../deadlines.ts';
 import { PacketError } from '../errors.ts';
 import { type ConnectionFacts, publish } from '../events.ts';
-import type { CloseReason, Transport, TransportSink } from '../transport/index.ts';
+import type { Address, CloseReason, Transport, TransportSink } from '../transport/index.ts';
 import type { WorkerProxies } from '../workers/index.ts';
 import type { Connection } from './connection.ts';
 import type { ResolvedConnectionOptions } from './connection-options.ts';
+import { Deadline, type DeadlineKind, type DeadlineOwner, type Overdue } from './deadline.ts';
 import { IdleTimeout } from './idle-timeout.ts';
 import { isThenable, Reading, type ReadingHost } from './reading.ts';
 import type { Ask, AskOptions, AskOrigin, WorkerService } from './worker-service.ts';
+import { Writing, type WritingHost } from './writing.ts';
 
 /**
  * The life of one connection, between its transport and its handler.
@@ -26,15 +29,15 @@ const CLOSED = 4;
 /** What a connection needs from the reactor that owns it. */
 export interface ConnectionHost {
   readonly clock: Clock;
+  readonly deadlines: Deadlines<Overdue>;
   readonly workers: WorkerService | undefined;
   report(error: unknown, where: string, connection: ConnectionFacts): void;
   /** The connection is gone; called before its `unbind`. */
   forget(core: ConnectionCore): void;
 }
 
-/** What a core is made from. */
-export interface CoreInit {
-  readonly id: number;
+/** What the connections of one listener have in common; a client connection has its own. */
+export interface ConnectionSetup {
   readonly side: 'server' | 'client';
   readonly host: ConnectionHost;
   readonly options: ResolvedConnectionOptions;
@@ -44,45 +47,53 @@ export interface CoreInit {
   readonly firstByteTimeoutMs: number;
 }
 
-/** The state machine behind a {@link Connection}. */
-export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost {
+/** The state machine behind a {@link Connection}. There may be many thousands, mostly idle: every field counts. */
+export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost, WritingHost, DeadlineOwner {
   readonly reads = 'kept';
   readonly id: number;
-  readonly side: 'server' | 'client';
-  readonly #host: ConnectionHost;
-  readonly #options: ResolvedConnectionOptions;
-  readonly #init: CoreInit;
+  /** Whom its place in its listener was given to. */
+  readonly source: Address | undefined;
+  readonly reading: Reading;
+  readonly writing: Writing;
+  readonly #setup: ConnectionSetup;
   readonly #handler: Connection;
   readonly #startedAt: number;
-  /** Output that may be added below the high-water mark without asking whether the cap is passed. */
-  readonly #freeBytes: number;
-  readonly reading: Reading;
   #transport: Transport | undefined;
   #state = OPENING;
-  #writeEnded = false;
-  #full = false;
   /** Promises of callbacks outside reading, not settled yet. */
   #busy = 0;
   #calls = 0;
   #finishWhenAnswered = false;
   #draining = false;
+  /** Output that waited when the linger deadline was set. */
+  #lingering = 0;
   #intent: CloseReason | undefined;
-  #timer: ClockTimer | undefined;
+  #deadline: Deadline | undefined;
   #idle: IdleTimeout | undefined;
   #usedWorkers = false;
   #proxies: WorkerProxies | undefined;
   #forgetSignal: (() => void) | undefined;
 
-  constructor(init: CoreInit, handler: Connection) {
-    this.#init = init;
-    this.id = init.id;
-    this.side = init.side;
-    this.#host = init.host;
-    this.#options = init.options;
+  constructor(id: number, setup: ConnectionSetup, handler: Connection, source?: Address) {
+    this.id = id;
+    this.#setup = setup;
     this.#handler = handler;
+    this.source = source;
     this.reading = new Reading(this, handler);
-    this.#startedAt = init.host.clock.now();
-    this.#freeBytes = init.options.maxOutboundBytes - init.options.highWaterBytes;
+    this.writing = new Writing(this, setup.options);
+    this.#startedAt = setup.host.clock.now();
+  }
+
+  get side(): 'server' | 'client' {
+    return this.#setup.side;
+  }
+
+  get #host(): ConnectionHost {
+    return this.#setup.host;
+  }
+
+  get #options(): ResolvedConnectionOptions {
+    return this.#setup.options;
   }
 
   get transport(): Transport | undefined {
@@ -98,6 +109,23 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost {
     return this.#state <= OPEN;
   }
 
+  /** The peer's address, once open. */
+  get remote(): Address | undefined {
+    return this.#transport?.remote;
+  }
+
+  get bytesIn(): number {
+    return this.#transport === undefined ? 0 : this.#transport.bytesIn;
+  }
+
+  get bytesOut(): number {
+    return this.#transport === undefined ? 0 : this.#transport.bytesOut;
+  }
+
+  get pendingBytes(): number {
+    return this.#transport === undefined ? 0 : this.#transport.pendingBytes;
+  }
+
   get maxFrameBytes(): number {
     return this.#options.maxFrameBytes;
   }
@@ -110,7 +138,7 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost {
   }
 
   facts(): ConnectionFacts {
-    return { id: this.id, side: this.side, handler: this.#handler.constructor.name, remote: this.#transport?.remote };
+    return { id: this.id, side: this.side, handler: this.#handler.constructor.name, remote: this.remote };
   }
 
   // ---- beginning -----------------------------------------------------------------------------------------------------
@@ -118,8 +146,7 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost {
   /** Takes the transport and starts the opening deadline. */
   start(transport: Transport): void {
     this.#transport = transport;
-    const { openTimeoutMs } = this.#init;
-    if (openTimeoutMs > 0) this.#timer = this.#deadline('connect', openTimeoutMs);
+    this.#await('connect', this.#setup.openTimeoutMs);
   }
 
   /** Gives the attempt to open up when `signal` fires. */
@@ -151,14 +178,13 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost {
     if (this.#state !== OPENING) return;
     this.#state = OPEN;
     this.#forgetSignal?.();
-    this.#timer?.cancel();
-    this.#timer = undefined;
-    const { firstByteTimeoutMs } = this.#init;
-    if (firstByteTimeoutMs > 0) this.#armFirstByte(firstByteTimeoutMs);
+    this.#forgetDeadline();
+    this.#await('first-byte', this.#setup.firstByteTimeoutMs);
     const { idleTimeoutMs } = this.#options;
-    if (idleTimeoutMs > 0 && this.#transport !== undefined) {
+    if (idleTimeoutMs > 0) {
+      const { clock, deadlines } = this.#host;
       const expired = (): void => void this.abort(this.#timedOut('idle', idleTimeoutMs));
-      this.#idle = new IdleTimeout(this.#host.clock, this.#transport, idleTimeoutMs, expired);
+      this.#idle = new IdleTimeout(clock, deadlines, this, idleTimeoutMs, expired);
     }
     publish('packet:connection.opened', () => this.facts());
     try {
@@ -170,10 +196,7 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost {
 
   bytes(chunk: Buffer): void {
     if (this.#state !== OPEN) return;
-    if (this.#timer !== undefined) {
-      this.#timer.cancel();
-      this.#timer = undefined;
-    }
+    if (this.#deadline !== undefined) this.#forgetDeadline();
     this.#idle?.touch();
     this.reading.bytes(chunk);
     if (this.#draining) this.#finishIfQuiet();
@@ -181,16 +204,12 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost {
 
   drained(): void {
     this.#idle?.touch();
-    if (!this.#full) return;
-    this.#full = false;
-    if (this.#state !== OPEN) return;
-    this.call('drained', () => this.#handler.drained());
+    this.writing.drained();
   }
 
   ended(_clean: boolean): void {
     if (this.#state !== OPEN) return;
-    this.#timer?.cancel();
-    this.#timer = undefined;
+    this.#forgetDeadline();
     this.reading.end();
   }
 
@@ -199,7 +218,7 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost {
     const wasOpen = this.#state <= OPEN;
     this.#state = CLOSED;
     this.#forgetSignal?.();
-    this.#timer?.cancel();
+    this.#forgetDeadline();
     this.#idle?.cancel();
     this.reading.drop();
     if (wasOpen) this.#leaveWorkers();
@@ -208,8 +227,8 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost {
     publish('packet:connection.closed', () => ({
       ...this.facts(),
       reason: final,
-      bytesIn: this.#transport?.bytesIn ?? 0,
-      bytesOut: this.#transport?.bytesOut ?? 0,
+      bytesIn: this.bytesIn,
+      bytesOut: this.bytesOut,
       durationMs: this.#host.clock.now() - this.#startedAt,
     }));
     this.call('unbind', () => this.#handler.unbind(final));
@@ -217,36 +236,8 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost {
 
   // ---- what the handler asks -----------------------------------------------------------------------------------------
 
-  send(bytes: Uint8Array): boolean {
-    const transport = this.#transport;
-    if (this.#state > OPEN || this.#writeEnded || transport === undefined) return false;
-    if (bytes.length === 0) return !this.#full;
-    if ((this.#full || bytes.length > this.#freeBytes) && this.#overflows(transport.pendingBytes, bytes.length))
-      return false;
-    transport.write(bytes);
-    return this.#belowHighWater(transport);
-  }
-
-  sendAll(parts: readonly Uint8Array[]): boolean {
-    const transport = this.#transport;
-    if (this.#state > OPEN || this.#writeEnded || transport === undefined) return false;
-    let length = 0;
-    for (const part of parts) length += part.length;
-    if (length === 0) return !this.#full;
-    if ((this.#full || length > this.#freeBytes) && this.#overflows(transport.pendingBytes, length)) return false;
-    transport.write(parts);
-    return this.#belowHighWater(transport);
-  }
-
-  endWriting(): void {
-    if (this.#state > OPEN || this.#writeEnded) return;
-    this.#writeEnded = true;
-    this.#transport?.end();
-  }
-
   close(): void {
-    const clean = (this.#transport?.pendingBytes ?? 0) === 0;
-    this.abort({ by: 'local', clean });
+    this.abort({ by: 'local', clean: this.pendingBytes === 0 });
   }
 
   closeAfterWriting(): void {
@@ -319,6 +310,63 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost {
     if (this.#draining) this.#finishIfQuiet();
   }
 
+  // ---- what writing needs --------------------------------------------------------------------------------------------
+
+  wrote(pendingBytes: number): void {
+    if (this.#idle !== undefined) this.#idle.wrote(pendingBytes);
+  }
+
+  roomAgain(): void {
+    if (this.#state === OPEN) this.call('drained', () => this.#handler.drained());
+  }
+
+  overflowed(error: PacketError): void {
+    publish('packet:connection.limit', () => ({ ...this.facts(), error }));
+    if (this.#options.outboundPolicy === 'close') this.abort({ by: 'limit', clean: false, error });
+  }
+
+  // ---- deadlines -----------------------------------------------------------------------------------------------------
+
+  overdue(kind: DeadlineKind): void {
+    this.#deadline = undefined;
+    if (kind === 'connect') this.abort(this.#timedOut(kind, this.#setup.openTimeoutMs));
+    else if (kind === 'first-byte') this.#lateFirstByte(this.#setup.firstByteTimeoutMs);
+    else this.#lateLinger(this.#options.lingerTimeoutMs);
+  }
+
+  /** A peer is not late while it is we who do not read. */
+  #lateFirstByte(ms: number): void {
+    if (this.reading.paused || this.reading.held) this.#await('first-byte', ms);
+    else this.abort(this.#timedOut('first-byte', ms));
+  }
+
+  #lateLinger(ms: number): void {
+    const pending = this.pendingBytes;
+    if (pending < this.#lingering) this.#linger();
+    // All output is with the kernel; only the peer's end is missing.
+    else if (pending === 0) this.abort(this.#intent ?? { by: 'local', clean: true });
+    else this.abort(this.#timedOut('linger', ms));
+  }
+
+  #linger(): void {
+    this.#lingering = this.pendingBytes;
+    this.#await('linger', this.#options.lingerTimeoutMs);
+  }
+
+  /** Sets the one deadline there is at a time; 0 is off. */
+  #await(kind: DeadlineKind, ms: number): void {
+    if (ms === 0) return;
+    const { clock, deadlines } = this.#host;
+    this.#deadline = new Deadline(this, kind, clock.now() + ms);
+    deadlines.add(this.#deadline);
+  }
+
+  #forgetDeadline(): void {
+    if (this.#deadline === undefined) return;
+    this.#host.deadlines.remove(this.#deadline);
+    this.#deadline = undefined;
+  }
+
   // ---- workers -------------------------------------------------------------------------------------------------------
 
   ask(worker: string, data: unknown, options: AskOptions): Ask {
@@ -374,54 +422,18 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost {
     });
   }
 
-  #overflows(pending: number, length: number): boolean {
-    if (pending + length <= this.#options.maxOutboundBytes) return false;
-    const error = new PacketError(
-      'ERR_PACKET_OUTBOUND_FULL',
-      `unsent output would be ${pending + length} bytes, over the cap of ${this.#options.maxOutboundBytes}`,
-      { details: { limit: this.#options.maxOutboundBytes, seen: pending + length } },
-    );
-    publish('packet:connection.limit', () => ({ ...this.facts(), error }));
-    this.#full = true;
-    // Nothing waits, so the transport will not say `drained`.
-    if (pending === 0) queueMicrotask(() => this.drained());
-    if (this.#options.outboundPolicy === 'close') this.abort({ by: 'limit', clean: false, error });
-    return true;
-  }
-
-  #belowHighWater(transport: Transport): boolean {
-    const pending = transport.pendingBytes;
-    if (this.#idle !== undefined) this.#idle.wrote(pending);
-    if (pending > this.#options.highWaterBytes) this.#full = true;
-    return !this.#full;
-  }
-
   #finish(intent: CloseReason): void {
     const transport = this.#transport;
     if (this.#state > OPEN || transport === undefined) return;
     this.#state = FINISHING;
     this.#intent = intent;
     this.#leaveWorkers();
-    this.#timer?.cancel();
+    this.#forgetDeadline();
     this.#idle?.cancel();
     transport.end();
     // Input is read on and thrown away: closing with unread input would reset the peer before it has our output.
     transport.resume();
-    this.#armLinger(transport, transport.pendingBytes);
-  }
-
-  #armLinger(transport: Transport, pendingBefore: number): void {
-    this.#timer = this.#host.clock.setTimer(this.#options.lingerTimeoutMs, () => {
-      const pending = transport.pendingBytes;
-      if (pending < pendingBefore) {
-        this.#armLinger(transport, pending);
-      } else if (pending === 0) {
-        // All output is with the kernel; only the peer's end is missing.
-        this.abort(this.#intent ?? { by: 'local', clean: true });
-      } else {
-        this.abort(this.#timedOut('linger', this.#options.lingerTimeoutMs));
-      }
-    });
+    this.#linger();
   }
 
   #finishIfAnswered(): void {
@@ -436,18 +448,6 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost {
 
   #leaveWorkers(): void {
     if (this.#usedWorkers) this.#host.workers?.originClosed(this);
-  }
-
-  /** A peer is not late while it is we who do not read. */
-  #armFirstByte(ms: number): void {
-    this.#timer = this.#host.clock.setTimer(ms, () => {
-      if (this.reading.paused || this.reading.held) this.#armFirstByte(ms);
-      else this.abort(this.#timedOut('first-byte', ms));
-    });
-  }
-
-  #deadline(timeout: string, ms: number): ClockTimer {
-    return this.#host.clock.setTimer(ms, () => void this.abort(this.#timedOut(timeout, ms)));
   }
 
   /** Why it ended: our own reason, unless the transport failed on the way to it and we had no error to tell. */

@@ -100,14 +100,14 @@ export class Connection {
    * @throws PacketError `ERR_PACKET_OPTION` for data that is neither a string nor bytes; nothing was sent.
    */
   sendData(data: Uint8Array | string, encoding: BufferEncoding = 'utf8'): boolean {
-    if (typeof data === 'string') return this.#bound.send(Buffer.from(data, encoding));
-    if (data instanceof Uint8Array) return this.#bound.send(data);
+    if (typeof data === 'string') return this.#bound.writing.send(Buffer.from(data, encoding));
+    if (data instanceof Uint8Array) return this.#bound.writing.send(data);
     throw optionError('sendData', 'data', 'a string or a Uint8Array', data);
   }
 
   /** Sends FIN after all output; reading goes on. */
   endWriting(): void {
-    this.#bound.endWriting();
+    this.#bound.writing.end();
   }
 
   /** Closes at once; output not yet with the system is dropped. Nothing is delivered any more but `unbind`. */
@@ -167,7 +167,7 @@ export class Connection {
 
   /** The peer's address, once open. */
   get remoteAddress(): Address | undefined {
-    return this.#bound.transport?.remote;
+    return this.#bound.remote;
   }
 
   /** Our address, once open. */
@@ -177,17 +177,17 @@ export class Connection {
 
   /** Bytes received. */
   get bytesIn(): number {
-    return this.#bound.transport?.bytesIn ?? 0;
+    return this.#bound.bytesIn;
   }
 
   /** Bytes the system has taken for sending. */
   get bytesOut(): number {
-    return this.#bound.transport?.bytesOut ?? 0;
+    return this.#bound.bytesOut;
   }
 
   /** Bytes sent and not yet with the system. */
   get pendingBytes(): number {
-    return this.#bound.transport?.pendingBytes ?? 0;
+    return this.#bound.pendingBytes;
   }
 
   /** Whether reading was paused with {@link pause}. */

@@ -49,9 +49,9 @@ export abstract class FramedConnection<In, Out = In> extends Connection {
    * @throws PacketError `ERR_PACKET_FRAME_TOO_LARGE` or `ERR_PACKET_NOT_ENCODABLE`; nothing was sent.
    */
   sendMessage(message: Out): boolean {
-    const core = coreOf(this);
+    const { writing } = coreOf(this);
     const encoded = this.framer.encode(message);
-    return encoded instanceof Uint8Array ? core.send(encoded) : core.sendAll(encoded);
+    return encoded instanceof Uint8Array ? writing.send(encoded) : writing.sendAll(encoded);
   }
 
   /** The framer in use. */

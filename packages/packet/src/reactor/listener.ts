@@ -2,7 +2,7 @@ import { PacketError } from '../errors.ts';
 import { publish } from '../events.ts';
 import type { Address, Engine, Incoming, ListenEndpoint, ListenSink, TransportListener } from '../transport/index.ts';
 import { bindCore, type Connection } from './connection.ts';
-import { ConnectionCore, type ConnectionHost } from './connection-core.ts';
+import { ConnectionCore, type ConnectionHost, type ConnectionSetup } from './connection-core.ts';
 import type { ResolvedServerOptions } from './connection-options.ts';
 import { type DrainOptions, type DrainReport, OpenConnections, resolveDrain } from './drain.ts';
 import { installFramer } from './framed-connection.ts';
@@ -29,6 +29,7 @@ export interface HandlerFactory {
 export class Listener implements ListenSink {
   readonly #host: ListenerHost;
   readonly #options: ResolvedServerOptions;
+  readonly #setup: ConnectionSetup;
   readonly #factory: HandlerFactory;
   readonly #admission: Admission;
   readonly #open = new OpenConnections();
@@ -42,6 +43,13 @@ export class Listener implements ListenSink {
     this.#host = host;
     this.#options = options;
     this.#factory = factory;
+    this.#setup = {
+      side: 'server',
+      host: this.#connectionHost(),
+      options,
+      openTimeoutMs: 0,
+      firstByteTimeoutMs: options.firstByteTimeoutMs,
+    };
     this.#admission = new Admission(options);
   }
 
@@ -137,33 +145,24 @@ export class Listener implements ListenSink {
 
   #serve(peer: Incoming, handler: Connection, remote: Address): void {
     const host = this.#host;
-    const core = new ConnectionCore(
-      {
-        id: host.nextConnectionId(),
-        side: 'server',
-        host: this.#connectionHost(remote),
-        options: this.#options,
-        openTimeoutMs: 0,
-        firstByteTimeoutMs: this.#options.firstByteTimeoutMs,
-      },
-      handler,
-    );
+    const core = new ConnectionCore(host.nextConnectionId(), this.#setup, handler, remote);
     host.adopt(core);
     this.#open.add(core);
     beginConnection(core, handler, this.#factory.init, () => peer.open(core));
   }
 
-  #connectionHost(remote: Address): ConnectionHost {
+  #connectionHost(): ConnectionHost {
     const host = this.#host;
     return {
       clock: host.clock,
+      deadlines: host.deadlines,
       get workers() {
         return host.workers;
       },
       report: (error, where, connection) => host.report(error, where, connection),
       forget: (core) => {
         this.#open.delete(core);
-        this.#admission.leave(remote);
+        if (core.source !== undefined) this.#admission.leave(core.source);
         host.forget(core);
       },
     };

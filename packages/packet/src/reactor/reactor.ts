@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from '../clock.ts';
+import { Deadlines } from '../deadlines.ts';
 import { PacketError } from '../errors.ts';
 import { type ConnectionFacts, observed, publish } from '../events.ts';
 import { optionError, resolveOptions } from '../options.ts';
@@ -15,6 +16,7 @@ import {
   resolveServerOptions,
   type ServerOptions,
 } from './connection-options.ts';
+import type { Overdue } from './deadline.ts';
 import { type DrainOptions, type DrainReport, drainRows, OpenConnections, resolveDrain } from './drain.ts';
 import { descriptorCeiling } from './limits.ts';
 import { beginConnection, Listener, type ListenerHost } from './listener.ts';
@@ -208,14 +210,8 @@ export class Reactor {
     this.#checkRunning('connect');
     const handler = new Handler(...(args as A));
     const core = new ConnectionCore(
-      {
-        id: this.#host.nextConnectionId(),
-        side: 'client',
-        host: this.#host,
-        options,
-        openTimeoutMs: options.connectTimeoutMs,
-        firstByteTimeoutMs: 0,
-      },
+      this.#host.nextConnectionId(),
+      { side: 'client', host: this.#host, options, openTimeoutMs: options.connectTimeoutMs, firstByteTimeoutMs: 0 },
       handler,
     );
     this.#host.adopt(core);
@@ -350,6 +346,7 @@ export class Reactor {
     const workers = (): WorkerService | undefined => (this.#ready ? this.#workers : undefined);
     return {
       clock: this.#clock,
+      deadlines: new Deadlines<Overdue>(this.#clock, (item) => item.overdue()),
       engine: this.#engine,
       drainMs: this.#drainMs,
       get workers() {

@@ -1,15 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { errnoOf, wrapError } from '../errors.ts';
 import { type Acceptable, Accepted, Acceptor } from './acceptor.ts';
-import {
-  checkPort,
-  formatAddress,
-  formatEndpoint,
-  isWildcard,
-  localAddressOf,
-  remoteAddressOf,
-  serverAddressOf,
-} from './address.ts';
+import { checkPort, formatEndpoint, isWildcard, localAddressOf, remoteAddressOf, serverAddressOf } from './address.ts';
 import type { DetachedSocket, SharedListener } from './detached.ts';
 import { StreamTransport } from './stream-transport.ts';
 import type {
@@ -203,7 +195,7 @@ class AcceptedSocket implements Acceptable {
 
   open(sink: TransportSink): Transport {
     const { local, remote } = this;
-    return new StreamTransport(this.#socket, sink, { name: formatAddress(remote), connecting: false, local, remote });
+    return new StreamTransport(this.#socket, sink, { connecting: false, local, remote });
   }
 
   detach(): DetachedSocket {

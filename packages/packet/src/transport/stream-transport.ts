@@ -1,7 +1,7 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { PacketError } from '../errors.ts';
-import { localAddressOf, remoteAddressOf } from './address.ts';
+import { formatAddress, localAddressOf, remoteAddressOf, UNNAMED } from './address.ts';
 import { goneError, reasonOf } from './close-reasons.ts';
 import type { DetachedSocket } from './detached.ts';
 import { type FileDone, Outgoing, SLICE_BYTES } from './outgoing.ts';
@@ -19,8 +19,8 @@ interface OwnedStream extends Duplex {
 
 /** What is known about a stream before it is open. */
 export interface StreamFacts {
-  /** For messages: `127.0.0.1:80`. */
-  readonly name: string;
+  /** For messages: `127.0.0.1:80`. The remote address where absent. */
+  readonly name?: string;
   /** Whether `connect` is still to come. */
   readonly connecting: boolean;
   readonly local?: Address;
@@ -40,7 +40,7 @@ export interface StreamFacts {
  */
 export class StreamTransport implements Transport {
   readonly #stream: OwnedStream;
-  readonly #name: string;
+  readonly #givenName: string | undefined;
   /** Passed to every write of a stream that is no socket; a socket's writes need none while the kernel takes them. */
   readonly #notify: (() => void) | undefined;
   #sink: TransportSink;
@@ -73,7 +73,7 @@ export class StreamTransport implements Transport {
   constructor(stream: Duplex, sink: TransportSink, facts: StreamFacts) {
     this.#stream = stream;
     this.#sink = sink;
-    this.#name = facts.name;
+    this.#givenName = facts.name;
     this.#local = facts.local;
     this.#remote = facts.remote;
     this.#notify = stream instanceof Socket ? undefined : this.streamRoom.bind(this);
@@ -89,6 +89,11 @@ export class StreamTransport implements Transport {
     stream.on('close', streamOnClose);
     if (facts.connecting) stream.once('connect', streamOnConnect);
     else process.nextTick(ready, this);
+  }
+
+  /** Made when a message needs it: most connections never do. */
+  get #name(): string {
+    return this.#givenName ?? formatAddress(this.#remote ?? UNNAMED);
   }
 
   get local(): Address | undefined {

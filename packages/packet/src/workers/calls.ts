@@ -1,9 +1,9 @@
 import type { Clock } from '../clock.ts';
+import { Deadlines, type Waiting } from '../deadlines.ts';
 import { PacketError } from '../errors.ts';
 import { publish } from '../events.ts';
 import type { Ask } from '../reactor/index.ts';
 import { callName, deadlineError } from './call-errors.ts';
-import { Deadlines, type Waiting } from './deadlines.ts';
 import type { Instance } from './instance.ts';
 import type { OriginCalls, Origins } from './origins.ts';
 import type { WorkerRequest } from './worker-proxy.ts';

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { scaled, testSeed } from '@packet/testing';
 import fc from 'fast-check';
-import { ManualClock } from '../../src/clock.ts';
-import { Deadlines, type Waiting } from '../../src/workers/deadlines.ts';
+import { ManualClock } from '../src/clock.ts';
+import { Deadlines, type Waiting } from '../src/deadlines.ts';
 
 interface Item extends Waiting {
   readonly name: number;

@@ -1,4 +1,4 @@
-import type { Clock, ClockTimer } from '../clock.ts';
+import type { Clock, ClockTimer } from './clock.ts';
 
 /** What can wait in {@link Deadlines}: it knows its own place there. */
 export interface Waiting {
