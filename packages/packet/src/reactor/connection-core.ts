@@ -45,6 +45,8 @@ export interface ConnectionSetup {
   readonly openTimeoutMs: number;
   /** 0 is off. */
   readonly firstByteTimeoutMs: number;
+  /** How long a drain waits for a peer that has sent nothing yet, counted from its connection. 0 is off. */
+  readonly drainGraceMs: number;
 }
 
 /** The state machine behind a {@link Connection}. There may be many thousands, mostly idle: every field counts. */
@@ -192,6 +194,7 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost, Wr
     } catch (error) {
       this.threw('connectionCompleted', error);
     }
+    if (this.#draining) this.#finishIfQuiet();
   }
 
   bytes(chunk: Buffer): void {
@@ -264,6 +267,8 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost, Wr
   /** The owner stops: ends the connection as soon as nothing of it is under way. */
   drain(): void {
     this.#draining = true;
+    // One that was accepted opens on the next turn; what it was sent counts like any other request.
+    if (this.#state === OPENING && this.side === 'server') return;
     if (this.#state === OPENING) this.abort({ by: 'shutdown', clean: true });
     else this.#finishIfQuiet();
   }
@@ -331,6 +336,7 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost, Wr
     this.#deadline = undefined;
     if (kind === 'connect') this.abort(this.#timedOut(kind, this.#setup.openTimeoutMs));
     else if (kind === 'first-byte') this.#lateFirstByte(this.#setup.firstByteTimeoutMs);
+    else if (kind === 'drain-grace') this.#finishIfQuiet();
     else this.#lateLinger(this.#options.lingerTimeoutMs);
   }
 
@@ -443,7 +449,19 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost, Wr
 
   #finishIfQuiet(): void {
     if (this.#state !== OPEN || this.#calls > 0 || this.#busy > 0 || !this.reading.quiet) return;
-    this.#finish({ by: 'shutdown', clean: true });
+    if (this.bytesIn === 0 && this.#graceLeft > 0) this.#awaitFirstWords();
+    else this.#finish({ by: 'shutdown', clean: true });
+  }
+
+  /** The first bytes of a connection that was just made may still be under way: it only looks quiet. */
+  get #graceLeft(): number {
+    return this.reading.ended ? 0 : this.#startedAt + this.#setup.drainGraceMs - this.#host.clock.now();
+  }
+
+  #awaitFirstWords(): void {
+    if (this.#deadline?.kind === 'drain-grace') return;
+    this.#forgetDeadline();
+    this.#await('drain-grace', this.#graceLeft);
   }
 
   #leaveWorkers(): void {

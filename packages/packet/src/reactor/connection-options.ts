@@ -16,6 +16,7 @@ export const connectionRows: typeof ownConnectionRows & typeof framingRows = { .
 
 const ownServerRows = {
   firstByteTimeoutMs: { kind: 'number', fallback: 60_000, min: 1, max: 2_147_483_647, unit: 'ms', off: 0 },
+  drainGraceMs: { kind: 'number', fallback: 1_000, min: 1, max: 60_000, unit: 'ms', off: 0 },
   backlog: { kind: 'number', fallback: 511, min: 1, max: 65_535, unit: 'connections' },
   maxConnections: { kind: 'number', fallback: 10_000, min: 1, max: 10_000_000, unit: 'connections' },
   maxConnectionsPerIp: { kind: 'number', fallback: 256, min: 1, max: 10_000_000, unit: 'connections', off: 0 },
@@ -59,6 +60,11 @@ export interface ConnectionOptions {
 export interface ServerOptions extends ConnectionOptions {
   /** Closes an accepted connection that sent nothing for this long, in milliseconds. 0 is off. @defaultValue 60000 */
   readonly firstByteTimeoutMs?: number | undefined;
+  /**
+   * How long after it was accepted a connection that has sent nothing is not ended by a drain, in milliseconds: its first
+   * bytes may be under way. 0 is off. @defaultValue 1000
+   */
+  readonly drainGraceMs?: number | undefined;
   /** Connections the kernel holds before they are accepted; it caps this silently (SOMAXCONN). @defaultValue 511 */
   readonly backlog?: number | undefined;
   /** Open connections of this server; one more is closed at once. @defaultValue 10000 */

@@ -7,7 +7,7 @@ export interface Overdue extends Waiting {
 }
 
 /** What a connection can be late with. */
-export type DeadlineKind = 'connect' | 'first-byte' | 'linger';
+export type DeadlineKind = 'connect' | 'first-byte' | 'drain-grace' | 'linger';
 
 /** Whom a {@link Deadline} belongs to. */
 export interface DeadlineOwner {

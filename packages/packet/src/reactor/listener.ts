@@ -49,6 +49,7 @@ export class Listener implements ListenSink {
       options,
       openTimeoutMs: 0,
       firstByteTimeoutMs: options.firstByteTimeoutMs,
+      drainGraceMs: options.drainGraceMs,
     };
     this.#admission = new Admission(options);
   }

@@ -211,7 +211,14 @@ export class Reactor {
     const handler = new Handler(...(args as A));
     const core = new ConnectionCore(
       this.#host.nextConnectionId(),
-      { side: 'client', host: this.#host, options, openTimeoutMs: options.connectTimeoutMs, firstByteTimeoutMs: 0 },
+      {
+        side: 'client',
+        host: this.#host,
+        options,
+        openTimeoutMs: options.connectTimeoutMs,
+        firstByteTimeoutMs: 0,
+        drainGraceMs: 0,
+      },
       handler,
     );
     this.#host.adopt(core);
