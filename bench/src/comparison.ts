@@ -11,6 +11,8 @@ export interface Sample {
 export interface Contender {
   readonly name: string;
   readonly role: Role;
+  /** Rounds it takes part in at most, where no goal hangs on it and time matters. */
+  readonly pairsWanted?: number;
   /** Measures once, in processes of its own that are gone when it resolves. */
   measure(): Promise<Sample>;
 }
@@ -58,7 +60,7 @@ export async function compare(
     for (const contender of plan.contenders) {
       const before = failed.get(contender) ?? 0;
       let sample: Sample | undefined;
-      if (before < FAILURES_ALLOWED) {
+      if (before < FAILURES_ALLOWED && round < (contender.pairsWanted ?? Number.POSITIVE_INFINITY)) {
         try {
           sample = await contender.measure();
         } catch (error) {

@@ -8,6 +8,23 @@ import type { Fact } from './report/report.ts';
 /** npm packages that are measured beside ours. */
 const PEER_PACKAGES = ['piscina', 'poolifier'];
 
+/** Debian's Python, whose packages are measured; another one earlier in PATH has them not. */
+export const PYTHON = '/usr/bin/python3';
+
+/** Programs that say the version of a toolkit in another language. */
+const PEER_TOOLKITS = [
+  {
+    name: 'EventMachine',
+    program: 'ruby',
+    args: ['-e', 'require "eventmachine"; puts EventMachine::VERSION + ", Ruby " + RUBY_VERSION'],
+  },
+  {
+    name: 'Twisted',
+    program: PYTHON,
+    args: ['-c', 'import platform, twisted; print(twisted.__version__ + ", Python " + platform.python_version())'],
+  },
+];
+
 /** A load average above this per core says that something else is running. */
 const IDLE_LOAD_PER_CORE = 0.25;
 
@@ -23,6 +40,7 @@ export function machineFacts(): readonly Fact[] {
     { name: 'Node', value: `${process.version} (V8 ${process.versions.v8}, libuv ${process.versions.uv})` },
     { name: 'C compiler', value: firstLine('cc', ['--version']) },
     ...PEER_PACKAGES.map((name) => ({ name, value: packageVersion(name) ?? 'not installed' })),
+    ...PEER_TOOLKITS.map(({ name, program, args }) => ({ name, value: firstLine(program, args) })),
     { name: 'commit', value: commit() },
     { name: 'open files', value: `${openFileLimit()} per process` },
     {

@@ -13,3 +13,8 @@ export const resultFolder: string = join(benchRoot, 'results');
 export function programPath(name: string): string {
   return join(import.meta.dirname, `${name}.js`);
 }
+
+/** A program of this workspace that is not compiled, by its path below src/ with extension. */
+export function scriptPath(name: string): string {
+  return join(benchRoot, 'src', name);
+}

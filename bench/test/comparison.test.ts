@@ -46,6 +46,16 @@ describe('compare', () => {
     strictEqual(sameRatios(comparison)?.median, 1.5);
   });
 
+  it('asks a contender only for the rounds it wants, and leaves holes in the others', async () => {
+    const order: string[] = [];
+    const contenders = [contender('A', 'base', [1], order), { ...contender('P', 'peer', [2], order), pairsWanted: 1 }];
+    const { comparison, failures } = await compare(plan(contenders), { pairs: 2, discarded: 1 }, quiet);
+    deepStrictEqual(order, ['A', 'P', 'A', 'P', 'A']);
+    deepStrictEqual(comparison.rows[1]?.samples, [2, null]);
+    strictEqual(comparison.rows[1]?.ratios.A?.count, 1);
+    deepStrictEqual(failures, []);
+  });
+
   it('pairs the samples of one round, not the medians', async () => {
     const contenders = [contender('A', 'base', [1, 10, 100]), contender('B', 'ours', [2, 20, 200])];
     const { comparison } = await compare(plan(contenders), { pairs: 3, discarded: 0 }, quiet);

@@ -1,7 +1,7 @@
 import { deepStrictEqual, strictEqual, throws } from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { parseShape, shapeArguments } from '../src/contenders/call-loop.ts';
-import { atLeastRow, atMostRow, printedRow } from '../src/hold/limit-row.ts';
+import { atLeastRow, atMostRow, printedRow, ruleRow } from '../src/hold/limit-row.ts';
 import { figuresOf } from '../src/hold/program-lines.ts';
 import { parseSample } from '../src/sample.ts';
 
@@ -36,6 +36,18 @@ describe('a row of an absolute limit', () => {
   it('that is only printed is not judged', () => {
     const row = printedRow({ name: 'string', values: [300], format, quick: false });
     deepStrictEqual([row.limit, row.pass], ['printed, not judged', 'not judged']);
+  });
+
+  it('without a number is met when the rule holds, and judged in no smoke run', () => {
+    const rule = { name: 'most', rule: '192', seen: '193', holds: false };
+    deepStrictEqual(ruleRow({ ...rule, quick: false }), {
+      name: 'most',
+      limit: '192',
+      measured: '193',
+      pass: 'missed',
+    });
+    strictEqual(ruleRow({ ...rule, seen: '192', holds: true, quick: false }).pass, 'met');
+    strictEqual(ruleRow({ ...rule, quick: true }).pass, 'not judged');
   });
 
   it('without a value decides nothing', () => {

@@ -2,6 +2,7 @@ import type { Bench, BenchContext, BenchOutcome } from '../bench.ts';
 import { frameMemory } from '../hold/frame-memory.ts';
 import type { HoldCheck } from '../hold/hold-check.ts';
 import { idleCalls } from '../hold/idle-calls.ts';
+import { idleMemory } from '../hold/idle-memory.ts';
 import { idleTimeout } from '../hold/idle-timeout.ts';
 import { largeValues } from '../hold/large-values.ts';
 import { masterDeath } from '../hold/master-death.ts';
@@ -15,6 +16,7 @@ const CHECKS: readonly HoldCheck[] = [
   echoGoals,
   workerGoals,
   idleTimeout,
+  idleMemory,
   frameMemory,
   largeValues,
   workerLoss,

@@ -26,6 +26,24 @@ export function printedRow(measured: LimitMeasurement): GoalRow {
   return limitRow(measured, 'printed, not judged', Math.max(...measured.values), 'not judged');
 }
 
+/** A rule without a number, and what was seen. */
+export interface RuleObservation {
+  readonly name: string;
+  /** What has to be so. */
+  readonly rule: string;
+  readonly seen: string;
+  readonly holds: boolean;
+  /** A smoke run is never judged. */
+  readonly quick: boolean;
+  readonly note?: string;
+}
+
+/** The row of a rule that holds or does not. */
+export function ruleRow({ name, rule, seen, holds, quick, note }: RuleObservation): GoalRow {
+  const pass = quick ? 'not judged' : holds ? 'met' : 'missed';
+  return { name, limit: rule, measured: seen, pass, ...(note === undefined ? {} : { note }) };
+}
+
 function limitRow(measured: LimitMeasurement, limit: string, worst: number, pass: GoalRow['pass']): GoalRow {
   const { name, values, control, format, note } = measured;
   if (values.length === 0) return { name, limit, pass, note: 'nothing was measured' };
