@@ -167,6 +167,14 @@ netTest('length-prefix: objects go there and come back', async () => {
   assert.deepEqual(await output(run('length-prefix')), { code: 0, out, errors: '' });
 });
 
+netTest('line-and-binary: blocks of bytes are kept and given back, line ends and all', async (t) => {
+  const { port } = await serve(t, 'line-and-binary');
+  const sent = 'PUT a 6\none\ntwPUT b 0\r\nGET a\nGET b\nGET c\nPUT c much\nGET a';
+  const use = 'use PUT name size, or GET name\r\n';
+  assert.equal(await answer(port, sent), `kept\r\nkept\r\n6\r\none\ntw0\r\nnone\r\n${use}6\r\none\ntw`);
+  assert.equal(await answer(port, 'PUT d 100000\n'), use, 'a size of more digits than there are bytes allowed');
+});
+
 netTest('ask-worker: numbers are answered by the worker, nonsense with its error', async (t) => {
   const { port } = await serve(t, 'ask-worker/server');
   assert.equal(await answer(port, '100\n'), '25 primes\n');

@@ -39,9 +39,18 @@ export class ByteQueue {
   #seekAt = 0;
   #seekBase = 0;
 
+  // Where byteAt() last looked: a chunk, and how many bytes of the chunks from #first on come before it.
+  #readChunk = 0;
+  #readBase = 0;
+
   /** Bytes held. */
   get length(): number {
     return this.#length;
+  }
+
+  /** Whether it was closed: nothing goes in or comes out any more. */
+  get closed(): boolean {
+    return this.#closed;
   }
 
   /** Appends a chunk, which nobody may change from then on. A closed queue drops it. */
@@ -89,15 +98,42 @@ export class ByteQueue {
     }
   }
 
-  /** The byte at `position`, or `undefined` past the end. */
+  /** The byte at `position`, or `undefined` past the end. Reading forwards costs a constant per byte. */
   byteAt(position: number): number | undefined {
-    let at = position + this.#start;
-    for (let index = this.#first; ; index++) {
-      const chunk = this.#chunks[index];
-      if (chunk === undefined) return undefined;
-      if (at < chunk.length) return chunk[at];
-      at -= chunk.length;
+    const at = position + this.#start;
+    if (at < this.#readBase) {
+      this.#readChunk = this.#first;
+      this.#readBase = 0;
     }
+    let chunk = this.#chunks[this.#readChunk];
+    while (chunk !== undefined && at - this.#readBase >= chunk.length) {
+      const following = this.#chunks[this.#readChunk + 1];
+      // The last chunk is not stepped over: it may still grow.
+      if (following === undefined) return undefined;
+      this.#readBase += chunk.length;
+      this.#readChunk += 1;
+      chunk = following;
+    }
+    return chunk?.[at - this.#readBase];
+  }
+
+  /**
+   * The first `size` bytes, which stay in the queue; else like {@link ByteQueue.take}.
+   * @throws PacketError `ERR_PACKET_STATE` when fewer are held.
+   */
+  peek(size: number): Buffer {
+    this.#expect(size);
+    const head = this.#chunks[this.#first];
+    if (head === undefined) return Buffer.alloc(0);
+    if (this.#start + size <= head.length) return head.subarray(this.#start, this.#start + size);
+    const joined = Buffer.allocUnsafe(size);
+    let filled = 0;
+    let from = this.#start;
+    for (let index = this.#first; filled < size; index++) {
+      filled += this.#chunks[index]?.copy(joined, filled, from) ?? 0;
+      from = 0;
+    }
+    return joined;
   }
 
   /**
@@ -107,7 +143,7 @@ export class ByteQueue {
    * @throws PacketError `ERR_PACKET_STATE` when fewer are held; nothing was taken.
    */
   take(size: number): Buffer {
-    const bytes = this.#peek(size);
+    const bytes = this.peek(size);
     this.#drop(size);
     return bytes;
   }
@@ -123,7 +159,7 @@ export class ByteQueue {
     const text =
       head !== undefined && end <= head.length
         ? head.toString(encoding, this.#start, end)
-        : this.#peek(size).toString(encoding);
+        : this.peek(size).toString(encoding);
     this.#drop(size);
     return text;
   }
@@ -154,12 +190,14 @@ export class ByteQueue {
     this.#seekChunk = 0;
     this.#seekAt -= this.#start;
     this.#seekBase = 0;
+    this.#readChunk = 0;
+    this.#readBase = 0;
     this.#start = 0;
   }
 
   /** Takes everything and closes the queue. */
   release(): Buffer {
-    const rest = this.#peek(this.#length);
+    const rest = this.peek(this.#length);
     this.close();
     return rest;
   }
@@ -168,21 +206,6 @@ export class ByteQueue {
   close(): void {
     this.#closed = true;
     this.#drop(this.#length);
-  }
-
-  #peek(size: number): Buffer {
-    this.#expect(size);
-    const head = this.#chunks[this.#first];
-    if (head === undefined) return Buffer.alloc(0);
-    if (this.#start + size <= head.length) return head.subarray(this.#start, this.#start + size);
-    const joined = Buffer.allocUnsafe(size);
-    let filled = 0;
-    let from = this.#start;
-    for (let index = this.#first; filled < size; index++) {
-      filled += this.#chunks[index]?.copy(joined, filled, from) ?? 0;
-      from = 0;
-    }
-    return joined;
   }
 
   #expect(size: number): void {
@@ -220,6 +243,8 @@ export class ByteQueue {
     this.#seekChunk = this.#first;
     this.#seekAt = this.#start;
     this.#seekBase = -this.#start;
+    this.#readChunk = this.#first;
+    this.#readBase = 0;
   }
 
   #copyIn(chunk: Buffer): void {

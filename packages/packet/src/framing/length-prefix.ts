@@ -1,28 +1,32 @@
-import { PacketError } from '../errors.ts';
+import type { PacketError } from '../errors.ts';
 import { resolveOptions } from '../options.ts';
 import { ByteQueue } from './byte-queue.ts';
 import { type Framer, INCOMPLETE } from './framer.ts';
+import { GATHER_FROM_BYTES } from './gather.ts';
 import { type LengthWidth, lengthPrefixRows } from './options.ts';
-import { frameTooLarge, frameTruncated, notEncodable } from './refusals.ts';
+import { frameMalformed, frameTooLarge, frameTruncated, notEncodable } from './refusals.ts';
 
-/** Size of the header and the greatest length it can express, bytes. */
+/** Size of the header, the greatest one if it varies, and the greatest length it can express, bytes. */
 const WIDTHS: Readonly<Record<LengthWidth, { readonly headerBytes: number; readonly maxLength: number }>> = {
   u8: { headerBytes: 1, maxLength: 0xff },
   u16: { headerBytes: 2, maxLength: 0xffff },
   u32: { headerBytes: 4, maxLength: 0xffff_ffff },
   u64: { headerBytes: 8, maxLength: Number.MAX_SAFE_INTEGER },
+  varint: { headerBytes: 10, maxLength: Number.MAX_SAFE_INTEGER },
   ascii9: { headerBytes: 9, maxLength: 999_999_999 },
 };
 const DIGIT_0 = 0x30;
 const DIGIT_9 = 0x39;
-/** From here on, header and message are written as two buffers: copying would cost more than the second one. */
-const GATHER_FROM_BYTES = 16_384;
 
 /** Options of {@link LengthPrefixFramer}. */
 export interface LengthPrefixFramerOptions {
-  /** How the length is written. `'ascii9'`: exactly nine ASCII digits, zero-padded, up to 999,999,999. @defaultValue 'u32' */
+  /**
+   * How the length is written. `'varint'`: unsigned LEB128, as protobuf's delimited messages have it. `'ascii9'`: exactly nine
+   * ASCII digits, zero-padded, up to 999,999,999.
+   * @defaultValue 'u32'
+   */
   readonly width?: LengthWidth | undefined;
-  /** Byte order of the length; no effect on `'u8'` and `'ascii9'`. @defaultValue 'big' */
+  /** Byte order of the length; no effect on `'u8'`, `'varint'` and `'ascii9'`. @defaultValue 'big' */
   readonly endian?: 'big' | 'little' | undefined;
   /** Longest message without its header, bytes. @defaultValue 1048576 */
   readonly maxFrameBytes?: number | undefined;
@@ -38,7 +42,8 @@ export interface LengthPrefixFramerOptions {
  * whole chunk alive; copy what you keep long.
  *
  * `next` throws `ERR_PACKET_FRAME_TOO_LARGE`, with the declared length in `details.seen` (a decimal string beyond 2^53), or
- * `ERR_PACKET_FRAME_MALFORMED` (`'ascii9'` only), with the offset of the wrong byte in `details.offset`.
+ * `ERR_PACKET_FRAME_MALFORMED`, with the offset of the wrong byte in `details.offset`: no digit (`'ascii9'`), a length of more than
+ * 64 bits or in more bytes than it needs (`'varint'`).
  * @see RFC 1035 4.2.2 for a u16 one (DNS over TCP)
  */
 export class LengthPrefixFramer implements Framer<Buffer, Uint8Array> {
@@ -46,7 +51,8 @@ export class LengthPrefixFramer implements Framer<Buffer, Uint8Array> {
   readonly #width: LengthWidth;
   readonly #littleEndian: boolean;
   readonly #maxFrameBytes: number;
-  readonly #headerBytes: number;
+  /** Size of a header, bytes; of the one at the front, where it varies. */
+  #headerBytes: number;
 
   /** @throws PacketError `ERR_PACKET_OPTION`. */
   constructor(options: LengthPrefixFramerOptions = {}) {
@@ -62,7 +68,7 @@ export class LengthPrefixFramer implements Framer<Buffer, Uint8Array> {
   }
 
   next(): Buffer | typeof INCOMPLETE {
-    const declared = this.#width === 'ascii9' ? this.#readDigits() : this.#readInteger();
+    const declared = this.#readLength();
     if (declared === undefined || this.#queue.length < this.#headerBytes + declared) {
       this.#queue.compact();
       return INCOMPLETE;
@@ -99,15 +105,21 @@ export class LengthPrefixFramer implements Framer<Buffer, Uint8Array> {
     if (size > maxLength) {
       throw notEncodable(`a ${this.#width} length cannot express ${size} bytes`, { limit: maxLength, seen: size });
     }
+    const headerBytes = this.#width === 'varint' ? varintBytes(size) : this.#headerBytes;
     const gather = size >= GATHER_FROM_BYTES;
-    const frame = Buffer.allocUnsafe(this.#headerBytes + (gather ? 0 : size));
+    const frame = Buffer.allocUnsafe(headerBytes + (gather ? 0 : size));
     this.#writeHeader(frame, size);
     if (gather) return [frame, message];
-    frame.set(message, this.#headerBytes);
+    frame.set(message, headerBytes);
     return frame;
   }
 
-  // The length at the front of the queue, read anew at each pull: nine bytes at most, and no state to keep in step.
+  // The length at the front of the queue, read anew at each pull: ten bytes at most, and no state to keep in step.
+  #readLength(): number | undefined {
+    if (this.#width === 'ascii9') return this.#readDigits();
+    return this.#width === 'varint' ? this.#readVarint() : this.#readInteger();
+  }
+
   #readInteger(): number | undefined {
     if (this.#queue.length < this.#headerBytes) return undefined;
     let length = 0;
@@ -134,13 +146,42 @@ export class LengthPrefixFramer implements Framer<Buffer, Uint8Array> {
       const digit = this.#queue.byteAt(index);
       if (digit === undefined) return undefined;
       if (digit < DIGIT_0 || digit > DIGIT_9) {
-        const why = `byte ${index} of a length is no ASCII digit`;
-        throw this.#spend(new PacketError('ERR_PACKET_FRAME_MALFORMED', why, { details: { offset: index } }));
+        throw this.#spend(frameMalformed(`byte ${index} of a length is no ASCII digit`, { offset: index }));
       }
       length = length * 10 + digit - DIGIT_0;
     }
     if (length <= this.#maxFrameBytes) return length;
     throw this.#spend(frameTooLarge(this.#maxFrameBytes, length));
+  }
+
+  /** Seven bits a byte, the least significant first; the top bit says that another byte follows. */
+  #readVarint(): number | undefined {
+    let length = 0;
+    for (let index = 0; ; index++) {
+      const byte = this.#queue.byteAt(index);
+      if (byte === undefined) return undefined;
+      if (index + 1 === WIDTHS.varint.headerBytes && byte > 1) {
+        throw this.#spend(frameMalformed('a varint length has more than 64 bits', { offset: index }));
+      }
+      length += (byte & 0x7f) * 2 ** (7 * index);
+      if (byte >= 0x80) continue;
+      if (byte === 0 && index > 0) {
+        throw this.#spend(frameMalformed('a varint length is longer than it needs to be', { offset: index }));
+      }
+      this.#headerBytes = index + 1;
+      if (length <= this.#maxFrameBytes) return length;
+      throw this.#spend(
+        frameTooLarge(this.#maxFrameBytes, Number.isSafeInteger(length) ? length : this.#exactVarint()),
+      );
+    }
+  }
+
+  #exactVarint(): string {
+    let length = 0n;
+    for (let index = 0; index < this.#headerBytes; index++) {
+      length += BigInt((this.#queue.byteAt(index) ?? 0) & 0x7f) << BigInt(7 * index);
+    }
+    return length.toString();
   }
 
   #writeHeader(frame: Buffer, length: number): void {
@@ -149,6 +190,12 @@ export class LengthPrefixFramer implements Framer<Buffer, Uint8Array> {
       return;
     }
     let rest = length;
+    if (this.#width === 'varint') {
+      let at = 0;
+      for (; rest >= 0x80; rest = Math.floor(rest / 128)) frame[at++] = (rest % 128) + 0x80;
+      frame[at] = rest;
+      return;
+    }
     for (let index = 0; index < this.#headerBytes; index++) {
       frame[this.#littleEndian ? index : this.#headerBytes - 1 - index] = rest % 256;
       rest = Math.floor(rest / 256);
@@ -159,4 +206,11 @@ export class LengthPrefixFramer implements Framer<Buffer, Uint8Array> {
     this.#queue.close();
     return error;
   }
+}
+
+/** How many bytes a length takes as a varint. */
+function varintBytes(length: number): number {
+  let bytes = 1;
+  for (let rest = length; rest >= 0x80; rest = Math.floor(rest / 128)) bytes++;
+  return bytes;
 }

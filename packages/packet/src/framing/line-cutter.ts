@@ -8,6 +8,7 @@ const CARRIAGE_RETURN = 0x0d;
 export interface LineRules {
   readonly delimiter: Buffer;
   readonly stripCarriageReturn: boolean;
+  readonly sendCarriageReturn: boolean;
   readonly maxFrameBytes: number;
   readonly lastLine: 'deliver' | 'truncated';
 }
@@ -19,14 +20,17 @@ export class LineCutter<T> {
   readonly #cut: (size: number) => T;
   /** Everything a line can end with. */
   readonly #terminators: readonly Buffer[];
+  /** What a line that is sent ends with. */
+  readonly #sent: Buffer;
 
   constructor(queue: ByteQueue, rules: LineRules, cut: (size: number) => T) {
     this.#queue = queue;
     this.#rules = rules;
     this.#cut = cut;
-    const { delimiter, stripCarriageReturn } = rules;
+    const { delimiter, stripCarriageReturn, sendCarriageReturn } = rules;
     const stripped = Buffer.concat([Buffer.of(CARRIAGE_RETURN), delimiter]);
     this.#terminators = stripCarriageReturn ? [stripped, delimiter] : [delimiter];
+    this.#sent = sendCarriageReturn ? stripped : delimiter;
   }
 
   next(): T | typeof INCOMPLETE {
@@ -47,17 +51,18 @@ export class LineCutter<T> {
     throw frameTruncated(held);
   }
 
-  /** Refuses to send `size` bytes of message if they are over the limit. */
-  allowToSend(size: number): void {
-    if (size > this.#rules.maxFrameBytes) throw frameTooLarge(this.#rules.maxFrameBytes, size);
-  }
-
-  /** Ends the message in the first `size` bytes of `frame` and refuses it unless it would come back as it is. */
-  terminate(frame: Buffer, size: number): Buffer {
-    frame.set(this.#rules.delimiter, size);
+  /** A line of `size` bytes, written by `write`, with its end; refused unless it would come back as it is. */
+  encode(size: number, write: (frame: Buffer) => void): Buffer {
+    const { delimiter, maxFrameBytes } = this.#rules;
+    if (size > maxFrameBytes) throw frameTooLarge(maxFrameBytes, size);
+    const frame = Buffer.allocUnsafe(size + this.#sent.length);
+    write(frame);
+    frame.set(this.#sent, size);
     // Searched with its delimiter on: "xa" + "aa" ends one byte early.
-    if (frame.indexOf(this.#rules.delimiter) !== size) throw notEncodable('the message contains the line delimiter');
-    if (this.#endsWithStripped(size, frame[size - 1])) {
+    const end = frame.indexOf(delimiter);
+    if (end !== frame.length - delimiter.length) throw notEncodable('the message contains the line delimiter');
+    // One carriage return is stripped: the one that is sent, or else the message's own.
+    if (end === size && this.#endsWithStripped(size, frame[size - 1])) {
       throw notEncodable('the message ends with a carriage return, which the reader would strip');
     }
     return frame;

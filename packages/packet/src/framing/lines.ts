@@ -16,6 +16,12 @@ export interface ByteLineFramerOptions {
    * @defaultValue true for `'\n'`, else false
    */
   readonly stripCarriageReturn?: boolean | undefined;
+  /**
+   * Whether lines are sent with a carriage return before the delimiter: `LF` and `CRLF` are read and `CRLF` is sent, as FTP
+   * and SMTP servers do. Needs `stripCarriageReturn`.
+   * @defaultValue false
+   */
+  readonly sendCarriageReturn?: boolean | undefined;
   /** Longest message without its delimiter, bytes. @defaultValue 1048576 */
   readonly maxFrameBytes?: number | undefined;
   /**
@@ -46,15 +52,12 @@ export class LineFramer implements Framer<string> {
   readonly #queue = new ByteQueue();
   readonly #lines: LineCutter<string>;
   readonly #encoding: 'utf8' | 'latin1';
-  readonly #delimiterBytes: number;
 
   /** @throws PacketError `ERR_PACKET_OPTION`. */
   constructor(options: LineFramerOptions = {}) {
-    const { encoding, ...rules } = resolveOptions('LineFramer', lineRows, withStripDefault(options), ['delimiter']);
-    const delimiter = delimiterBytes('LineFramer', options.delimiter, encoding);
-    this.#lines = new LineCutter(this.#queue, { ...rules, delimiter }, (size) => this.#queue.takeText(size, encoding));
+    const { rules, encoding } = textLineRules('LineFramer', options);
+    this.#lines = new LineCutter(this.#queue, rules, (size) => this.#queue.takeText(size, encoding));
     this.#encoding = encoding;
-    this.#delimiterBytes = delimiter.length;
   }
 
   push(chunk: Buffer): void {
@@ -83,15 +86,7 @@ export class LineFramer implements Framer<string> {
    * as one line: it contains the delimiter, ends with a carriage return that is stripped, or has characters latin1 lacks.
    */
   encode(message: string): Buffer {
-    if (typeof message !== 'string') throw notEncodable('a line must be a string');
-    if (this.#encoding === 'latin1' && BEYOND_LATIN1.test(message)) {
-      throw notEncodable('the message has characters that latin1 lacks');
-    }
-    const size = Buffer.byteLength(message, this.#encoding);
-    this.#lines.allowToSend(size);
-    const frame = Buffer.allocUnsafe(size + this.#delimiterBytes);
-    frame.write(message, 0, size, this.#encoding);
-    return this.#lines.terminate(frame, size);
+    return encodeTextLine(this.#lines, message, this.#encoding);
   }
 }
 
@@ -104,14 +99,12 @@ export class LineFramer implements Framer<string> {
 export class ByteLineFramer implements Framer<Buffer, Uint8Array> {
   readonly #queue = new ByteQueue();
   readonly #lines: LineCutter<Buffer>;
-  readonly #delimiterBytes: number;
 
   /** @throws PacketError `ERR_PACKET_OPTION`. */
   constructor(options: ByteLineFramerOptions = {}) {
     const given = resolveOptions('ByteLineFramer', byteLineRows, withStripDefault(options), ['delimiter']);
-    const rules: LineRules = { ...given, delimiter: delimiterBytes('ByteLineFramer', options.delimiter, 'utf8') };
+    const rules = withDelimiter('ByteLineFramer', given, options.delimiter, 'utf8');
     this.#lines = new LineCutter(this.#queue, rules, (size) => this.#queue.take(size));
-    this.#delimiterBytes = rules.delimiter.length;
   }
 
   push(chunk: Buffer): void {
@@ -141,10 +134,7 @@ export class ByteLineFramer implements Framer<Buffer, Uint8Array> {
    */
   encode(message: Uint8Array): Buffer {
     if (!(message instanceof Uint8Array)) throw notEncodable('a line must be a Uint8Array');
-    this.#lines.allowToSend(message.length);
-    const frame = Buffer.allocUnsafe(message.length + this.#delimiterBytes);
-    frame.set(message);
-    return this.#lines.terminate(frame, message.length);
+    return this.#lines.encode(message.length, (frame) => frame.set(message));
   }
 }
 
@@ -156,6 +146,37 @@ function withStripDefault<O extends ByteLineFramerOptions>(options: O): { readon
   const isLineFeed =
     typeof delimiter === 'string' ? delimiter === '\n' : delimiter?.length === 1 && delimiter[0] === 0x0a;
   return { ...options, stripCarriageReturn: stripCarriageReturn ?? isLineFeed };
+}
+
+/** What the options of a framer of text lines say. @throws PacketError `ERR_PACKET_OPTION`. */
+export function textLineRules(
+  owner: string,
+  options: LineFramerOptions,
+): { readonly rules: LineRules; readonly encoding: 'utf8' | 'latin1' } {
+  const { encoding, ...given } = resolveOptions(owner, lineRows, withStripDefault(options), ['delimiter']);
+  return { rules: withDelimiter(owner, given, options.delimiter, encoding), encoding };
+}
+
+/** A text line with its end, in one buffer of its own. */
+export function encodeTextLine(lines: LineCutter<unknown>, message: string, encoding: 'utf8' | 'latin1'): Buffer {
+  if (typeof message !== 'string') throw notEncodable('a line must be a string');
+  if (encoding === 'latin1' && BEYOND_LATIN1.test(message)) {
+    throw notEncodable('the message has characters that latin1 lacks');
+  }
+  const size = Buffer.byteLength(message, encoding);
+  return lines.encode(size, (frame) => frame.write(message, 0, size, encoding));
+}
+
+function withDelimiter(
+  owner: string,
+  given: Omit<LineRules, 'delimiter'>,
+  delimiter: string | Uint8Array | undefined,
+  encoding: 'utf8' | 'latin1',
+): LineRules {
+  if (given.sendCarriageReturn && !given.stripCarriageReturn) {
+    throw optionError(owner, 'sendCarriageReturn', 'false unless stripCarriageReturn is true', true);
+  }
+  return { ...given, delimiter: delimiterBytes(owner, delimiter, encoding) };
 }
 
 function delimiterBytes(owner: string, given: string | Uint8Array = '\n', encoding: 'utf8' | 'latin1'): Buffer {

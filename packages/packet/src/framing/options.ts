@@ -10,10 +10,12 @@ export const framingRows: { readonly maxFrameBytes: NumberRow } = {
 export const byteLineRows: {
   readonly maxFrameBytes: NumberRow;
   readonly stripCarriageReturn: BooleanRow;
+  readonly sendCarriageReturn: BooleanRow;
   readonly lastLine: ChoiceRow<'deliver' | 'truncated'>;
 } = {
   maxFrameBytes: framingRows.maxFrameBytes,
   stripCarriageReturn: { kind: 'boolean', fallback: true },
+  sendCarriageReturn: { kind: 'boolean', fallback: false },
   lastLine: { kind: 'choice', fallback: 'deliver', choices: ['deliver', 'truncated'] },
 };
 
@@ -25,8 +27,13 @@ export const lineRows: typeof byteLineRows & { readonly encoding: ChoiceRow<'utf
   encoding: { kind: 'choice', fallback: 'utf8', choices: ['utf8', 'latin1'] },
 };
 
-/** How a length is written: an unsigned integer of so many bits, or nine ASCII digits. */
-export type LengthWidth = 'u8' | 'u16' | 'u32' | 'u64' | 'ascii9';
+/** Options of `FixedLengthFramer`. There is no size to fall back to: it must be given. */
+export const fixedLengthRows: { readonly size: NumberRow } = {
+  size: { kind: 'number', fallback: 0, min: 1, max: framingRows.maxFrameBytes.max, unit: 'bytes' },
+};
+
+/** How a length is written: an unsigned integer of so many bits, unsigned LEB128, or nine ASCII digits. */
+export type LengthWidth = 'u8' | 'u16' | 'u32' | 'u64' | 'varint' | 'ascii9';
 
 /** Options of `LengthPrefixFramer`. */
 export const lengthPrefixRows: {
@@ -35,6 +42,6 @@ export const lengthPrefixRows: {
   readonly endian: ChoiceRow<'big' | 'little'>;
 } = {
   maxFrameBytes: framingRows.maxFrameBytes,
-  width: { kind: 'choice', fallback: 'u32', choices: ['u8', 'u16', 'u32', 'u64', 'ascii9'] },
+  width: { kind: 'choice', fallback: 'u32', choices: ['u8', 'u16', 'u32', 'u64', 'varint', 'ascii9'] },
   endian: { kind: 'choice', fallback: 'big', choices: ['big', 'little'] },
 };

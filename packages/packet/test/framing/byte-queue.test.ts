@@ -61,6 +61,7 @@ describe('ByteQueue', () => {
     const step = fc.oneof(
       fc.record({ push: text, within: fc.integer({ min: 1, max: 4 }) }),
       fc.record({ take: fc.double({ min: 0, max: 1, noNaN: true }) }),
+      fc.record({ read: fc.double({ min: 0, max: 1, noNaN: true }) }),
       fc.constantFrom('find' as const, 'compact' as const),
     );
     fc.assert(
@@ -78,6 +79,10 @@ describe('ByteQueue', () => {
             memory.write(bytes);
             queue.push(memory.subarray(0, bytes.length));
             model += bytes;
+          } else if ('read' in now) {
+            const at = Math.floor(now.read * model.length);
+            assert.equal(queue.byteAt(at), at < model.length ? model.charCodeAt(at) : undefined);
+            assert.equal(queue.peek(at).toString(), model.slice(0, at), 'peeking takes nothing');
           } else {
             const count = Math.floor(now.take * model.length);
             taken.push({ bytes: queue.take(count), was: model.slice(0, count) });

@@ -5,10 +5,10 @@ import { type Framer, INCOMPLETE } from '../../src/framing/index.ts';
 import { fuzz } from './fuzz.ts';
 import { cut, feed, joined, pull } from './pull.ts';
 
-/** One framer in one configuration, and what the rules need to know about it. */
-export interface FramerCase<In, Out> {
+/** One framer in one configuration, and what the rules that hold without a limit need to know about it. */
+export interface StreamCase<In, Out> {
   readonly name: string;
-  /** A new framer with this limit. */
+  /** A new framer with this limit, if it has one. */
   create(maxFrameBytes: number): Framer<In, Out>;
   /** Fixed messages for the exhaustive splits: short, with an empty one if the framing knows empty messages. */
   readonly messages: readonly Out[];
@@ -16,7 +16,19 @@ export interface FramerCase<In, Out> {
   arbitrary(maxFrameBytes: number): fc.Arbitrary<Out>;
   /** What decoding gives back for a message sent. */
   received(message: Out): In;
-  /** A message of exactly so many bytes. */
+  /** Most bytes that may be held when there is nothing to give. */
+  readonly mostHeld: number;
+  /** What the end of the peer does inside a frame. */
+  readonly atEnd: 'truncated' | 'deliver';
+  /** Error codes garbage may cause. */
+  readonly refusals: readonly string[];
+  /** Bytes garbage is made of beside random ones: what the framing looks at. */
+  readonly markers: readonly number[];
+}
+
+/** A framer with a limit, and what the rules on that need. */
+export interface FramerCase<In, Out> extends Omit<StreamCase<In, Out>, 'mostHeld'> {
+  /** A message of exactly so many bytes, as `maxFrameBytes` counts them. */
   sized(bytes: number): Out;
   /** The limit the limit rules are tried with. */
   readonly limit: number;
@@ -24,12 +36,6 @@ export interface FramerCase<In, Out> {
   readonly refusedAfter: number;
   /** Bytes beside the message that may be held: a header, a begun delimiter. */
   readonly overhead: number;
-  /** What the end of the peer does inside a frame. */
-  readonly atEnd: 'truncated' | 'deliver';
-  /** Error codes garbage may cause. */
-  readonly refusals: readonly string[];
-  /** Bytes garbage is made of beside random ones: what the framing looks at. */
-  readonly markers: readonly number[];
 }
 
 const ROOM = 1_048_576;
@@ -39,14 +45,19 @@ const sizes: fc.Arbitrary<number[]> = fc.array(fc.oneof(fc.constant(1), fc.integ
   maxLength: 20,
 });
 
-/** The rules of the `Framer` contract, run on one case. */
+/** The rules of the `Framer` contract, run on one case of a framer with a limit. */
 export function framerConformance<In, Out>(subject: FramerCase<In, Out>, cases: number): void {
-  const create = (limit: number = ROOM): Framer<In, Out> => subject.create(limit);
+  streamConformance({ ...subject, mostHeld: subject.limit + subject.overhead }, cases, subject.limit);
+  limitConformance(subject);
+}
+
+/** The rules of the `Framer` contract that need no limit, run on one case. Garbage is fed to a framer with the limit given. */
+export function streamConformance<In, Out>(subject: StreamCase<In, Out>, cases: number, limit: number = ROOM): void {
+  const create = (given: number = ROOM): Framer<In, Out> => subject.create(given);
   const frames = subject.messages.map((message) => joined(create().encode(message)));
   const stream = Buffer.concat(frames);
   const expected = subject.messages.map((message) => subject.received(message));
-  /** A frame over the limit, as a peer with a higher limit would send it. */
-  const tooLarge = joined(create().encode(subject.sized(subject.limit + 1)));
+  const [firstFrame, firstMessage] = [frames[0] ?? Buffer.alloc(0), expected[0]];
 
   describe(subject.name, () => {
     test('a stream cut at any one offset gives the same messages', () => {
@@ -111,6 +122,73 @@ export function framerConformance<In, Out>(subject: FramerCase<In, Out>, cases: 
       }
     });
 
+    test('the end of the peer between frames is INCOMPLETE, and inside one what the framing says', () => {
+      const frame = firstFrame;
+      assert.equal(create().finish(), INCOMPLETE);
+      for (let at = 1; at < Math.min(5, frame.length); at++) {
+        const framer = create();
+        framer.push(Buffer.concat([frame, frame.subarray(0, at)]));
+        assert.deepEqual(framer.finish(), firstMessage, 'finish gives complete messages first');
+        assert.equal(framer.heldBytes, at);
+        if (subject.atEnd === 'deliver') {
+          assert.notEqual(framer.finish(), INCOMPLETE);
+          assert.equal(framer.heldBytes, 0);
+          assert.equal(framer.finish(), INCOMPLETE);
+        } else {
+          assert.throws(() => framer.finish(), { code: 'ERR_PACKET_FRAME_TRUNCATED', details: { heldBytes: at } });
+          assertSpent(framer);
+        }
+      }
+    });
+
+    test('a waiting framer holds the bytes of its unfinished frame, not the whole chunk they came in', () => {
+      const many = Buffer.concat(Array.from({ length: Math.ceil(65_536 / stream.length) }, () => stream));
+      const begun = firstFrame.subarray(0, -1);
+      const [chunk] = cut(Buffer.concat([many, begun]), [many.length + begun.length]);
+      assert.ok(chunk !== undefined);
+      const framer = create();
+      feed(framer, [chunk]);
+      const rest = framer.release();
+      assert.deepEqual(rest, begun);
+      assert.ok(rest.buffer.byteLength <= Buffer.poolSize, `${rest.buffer.byteLength} bytes kept alive`);
+    });
+
+    test('received messages stay as they are, whatever arrives later', () => {
+      const framer = create();
+      const kept: In[] = [];
+      for (let round = 0; round < 40; round++) kept.push(...feed(framer, cut(stream, [7, 1, 64])).messages);
+      for (const [index, message] of kept.entries()) assert.deepEqual(message, expected[index % expected.length]);
+    });
+
+    test('garbage gives messages or a documented error, within the limit plus one chunk', () => {
+      const byte = fc.oneof(fc.constantFrom(...subject.markers), fc.integer({ min: 0, max: 255 }));
+      const chunk = fc.array(byte, { minLength: 1, maxLength: 60 }).map((bytes) => Buffer.from(bytes));
+      fc.assert(
+        fc.property(fc.array(chunk, { maxLength: 12 }), (chunks) => {
+          const framer = create(limit);
+          for (const bytes of chunks) {
+            const { error } = feed(framer, [bytes]);
+            assert.ok(framer.heldBytes <= subject.mostHeld, `${framer.heldBytes} held`);
+            if (error === undefined) continue;
+            assert.ok(subject.refusals.includes(error.code), error.code);
+            assertSpent(framer);
+          }
+        }),
+        fuzz(cases),
+      );
+    });
+  });
+}
+
+function limitConformance<In, Out>(subject: FramerCase<In, Out>): void {
+  const create = (limit: number = ROOM): Framer<In, Out> => subject.create(limit);
+  const frames = subject.messages.map((message) => joined(create().encode(message)));
+  const stream = Buffer.concat(frames);
+  const expected = subject.messages.map((message) => subject.received(message));
+  /** A frame over the limit, as a peer with a higher limit would send it. */
+  const tooLarge = joined(create().encode(subject.sized(subject.limit + 1)));
+
+  describe(`${subject.name}: its limit`, () => {
     test('a message of exactly the limit passes and one byte more is refused, wherever the bytes are cut', () => {
       const fits = subject.sized(subject.limit);
       const allowed = Buffer.concat([...frames, joined(create(subject.limit).encode(fits)), ...frames]);
@@ -147,61 +225,6 @@ export function framerConformance<In, Out>(subject: FramerCase<In, Out>, cases: 
       framer.push(stream.subarray(1));
       assert.deepEqual(pull(framer), expected);
       assert.ok(joined(framer.encode(subject.sized(subject.limit))).length >= subject.limit);
-    });
-
-    test('the end of the peer between frames is INCOMPLETE, and inside one what the framing says', () => {
-      const frame = joined(create().encode(subject.sized(5)));
-      assert.equal(create().finish(), INCOMPLETE);
-      for (let at = 1; at < 5; at++) {
-        const framer = create();
-        framer.push(Buffer.concat([frame, frame.subarray(0, at)]));
-        assert.deepEqual(framer.finish(), subject.received(subject.sized(5)), 'finish gives complete messages first');
-        assert.equal(framer.heldBytes, at);
-        if (subject.atEnd === 'deliver') {
-          assert.notEqual(framer.finish(), INCOMPLETE);
-          assert.equal(framer.heldBytes, 0);
-          assert.equal(framer.finish(), INCOMPLETE);
-        } else {
-          assert.throws(() => framer.finish(), { code: 'ERR_PACKET_FRAME_TRUNCATED', details: { heldBytes: at } });
-          assertSpent(framer);
-        }
-      }
-    });
-
-    test('a waiting framer holds the bytes of its unfinished frame, not the whole chunk they came in', () => {
-      const many = Buffer.concat(Array.from({ length: Math.ceil(65_536 / stream.length) }, () => stream));
-      const [chunk] = cut(Buffer.concat([many, tooLarge.subarray(0, 5)]), [many.length + 5]);
-      assert.ok(chunk !== undefined);
-      const framer = create();
-      feed(framer, [chunk]);
-      const rest = framer.release();
-      assert.deepEqual(rest, tooLarge.subarray(0, 5));
-      assert.ok(rest.buffer.byteLength <= Buffer.poolSize, `${rest.buffer.byteLength} bytes kept alive`);
-    });
-
-    test('received messages stay as they are, whatever arrives later', () => {
-      const framer = create();
-      const kept: In[] = [];
-      for (let round = 0; round < 40; round++) kept.push(...feed(framer, cut(stream, [7, 1, 64])).messages);
-      for (const [index, message] of kept.entries()) assert.deepEqual(message, expected[index % expected.length]);
-    });
-
-    test('garbage gives messages or a documented error, within the limit plus one chunk', () => {
-      const byte = fc.oneof(fc.constantFrom(...subject.markers), fc.integer({ min: 0, max: 255 }));
-      const chunk = fc.array(byte, { minLength: 1, maxLength: 60 }).map((bytes) => Buffer.from(bytes));
-      fc.assert(
-        fc.property(fc.array(chunk, { maxLength: 12 }), (chunks) => {
-          const framer = create(subject.limit);
-          for (const bytes of chunks) {
-            const { error } = feed(framer, [bytes]);
-            assert.ok(framer.heldBytes <= subject.limit + subject.overhead, `${framer.heldBytes} held`);
-            if (error === undefined) continue;
-            assert.ok(subject.refusals.includes(error.code), error.code);
-            assertSpent(framer);
-          }
-        }),
-        fuzz(cases),
-      );
     });
   });
 }

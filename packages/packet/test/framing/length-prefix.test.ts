@@ -16,6 +16,7 @@ const HEADERS: readonly (readonly [LengthWidth, 'big' | 'little', number, number
   ['u32', 'little', 4, 100_000],
   ['u64', 'big', 8, 100_000],
   ['u64', 'little', 8, 100_000],
+  ['varint', 'big', 1, 100_000],
   ['ascii9', 'big', 9, 100_000],
 ];
 
@@ -36,10 +37,14 @@ for (const [width, endian, headerBytes, expressible] of HEADERS) {
       sized: (bytes) => Buffer.alloc(bytes, '7'),
       limit: 12,
       refusedAfter: headerBytes,
-      overhead: headerBytes,
+      // A length of one byte may be written in up to ten, all but the last of which are held.
+      overhead: width === 'varint' ? 9 : headerBytes,
       atEnd: 'truncated',
-      refusals: ['ERR_PACKET_FRAME_TOO_LARGE', ...(width === 'ascii9' ? ['ERR_PACKET_FRAME_MALFORMED'] : [])],
-      markers: [0, 1, 5, 0x30, 0x31],
+      refusals: [
+        'ERR_PACKET_FRAME_TOO_LARGE',
+        ...(width === 'ascii9' || width === 'varint' ? ['ERR_PACKET_FRAME_MALFORMED'] : []),
+      ],
+      markers: [0, 1, 5, 0x30, 0x31, 0x80],
     },
     CASES,
   );
@@ -58,6 +63,10 @@ describe('length-prefixed messages', () => {
     assert.equal(header({ width: 'u32', endian: 'little' }, 0x12345), '45230100');
     assert.equal(header({ width: 'u64' }, 0x12345), '0000000000012345');
     assert.equal(header({ width: 'u64', endian: 'little' }, 0x12345), '4523010000000000');
+    assert.equal(header({ width: 'varint' }, 127), '7f');
+    assert.equal(header({ width: 'varint' }, 128), '8001');
+    assert.equal(header({ width: 'varint' }, 300), 'ac02', 'the example of the protobuf documentation');
+    assert.equal(header({ width: 'varint' }, 100_000), 'a08d06');
     assert.equal(header({ width: 'ascii9' }, 4210), Buffer.from('000004210').toString('hex'));
     assert.equal(header({}, 3), '00000003', 'u32 in network order is the default');
   });
@@ -102,6 +111,42 @@ describe('length-prefixed messages', () => {
         assert.equal(error?.code, 'ERR_PACKET_FRAME_TOO_LARGE');
         assert.deepEqual(error.details, { limit: 2_147_483_647, seen });
       }
+    }
+  });
+
+  test('a varint length beyond 64 bits, or written in more bytes than it needs, is refused at the byte that shows it', () => {
+    const refused: readonly [string, number][] = [
+      ['8000', 1],
+      ['ff00', 1],
+      ['80808000', 3],
+      ['80808080808080808000', 9],
+      ['80808080808080808080', 9],
+      ['ffffffffffffffffff02', 9],
+    ];
+    for (const [hex, offset] of refused) {
+      const bytes = Buffer.concat([Buffer.from('026f6b', 'hex'), Buffer.from(hex, 'hex')]);
+      for (let at = 0; at <= bytes.length; at++) {
+        const outcome = feed(new LengthPrefixFramer({ width: 'varint' }), [bytes.subarray(0, at), bytes.subarray(at)]);
+        assert.deepEqual(outcome.messages, [Buffer.from('ok')]);
+        assert.equal(outcome.error?.code, 'ERR_PACKET_FRAME_MALFORMED');
+        assert.deepEqual(outcome.error.details, { offset });
+      }
+      const early = Buffer.from(hex, 'hex').subarray(0, offset);
+      assert.equal(feed(new LengthPrefixFramer({ width: 'varint' }), cut(early, [1])).error, undefined);
+    }
+  });
+
+  test('a varint length over the limit is too large and reported to the byte', () => {
+    for (const [hex, seen] of [
+      ['8080808008', 2_147_483_648],
+      ['ffffffffffffff0f', 9_007_199_254_740_991],
+      ['8180808080808010', '9007199254740993'],
+      ['ffffffffffffffffff01', '18446744073709551615'],
+    ] as const) {
+      const framer = new LengthPrefixFramer({ width: 'varint', maxFrameBytes: 2_147_483_647 });
+      const { error } = feed(framer, cut(Buffer.from(hex, 'hex'), [1]));
+      assert.equal(error?.code, 'ERR_PACKET_FRAME_TOO_LARGE');
+      assert.deepEqual(error.details, { limit: 2_147_483_647, seen });
     }
   });
 
@@ -173,7 +218,7 @@ describe('length-prefixed messages', () => {
 
   test('wrong options are refused with the name, the bounds and the value', () => {
     const refused: readonly [unknown, RegExp][] = [
-      [{ width: 'u24' }, /LengthPrefixFramer: width must be one of u8, u16, u32, u64, ascii9, got "u24"/],
+      [{ width: 'u24' }, /LengthPrefixFramer: width must be one of u8, u16, u32, u64, varint, ascii9, got "u24"/],
       [{ endian: 'network' }, /endian must be one of big, little, got "network"/],
       [{ maxFrameBytes: 1.5 }, /maxFrameBytes must be an integer in 1\.\.2147483647 \(bytes\), got 1\.5/],
       [{ limit: 5 }, /unknown option "limit"/],

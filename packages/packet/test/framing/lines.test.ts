@@ -22,8 +22,10 @@ function textCase(
   const { delimiter = '\n', encoding = 'utf8', lastLine = 'deliver' } = options;
   const letters = encoding === 'latin1' ? ['é', 'ÿ'] : ['é', '€', '😀', '\ufeff'];
   const unit = fc.constantFrom('a', 'b', '\r', '\n', '\0', ...letters);
+  // The carriage return that is stripped is the one sent, or else the message's own.
+  const stripsOwn = delimiter === '\n' && options.sendCarriageReturn !== true;
   const isLine = (message: string): boolean =>
-    `${message}${delimiter}`.indexOf(delimiter) === message.length && !(delimiter === '\n' && message.endsWith('\r'));
+    `${message}${delimiter}`.indexOf(delimiter) === message.length && !(stripsOwn && message.endsWith('\r'));
   return {
     name,
     create: (maxFrameBytes) => new LineFramer({ ...options, maxFrameBytes }),
@@ -66,6 +68,7 @@ function byteCase(name: string, delimiter: readonly number[]): FramerCase<Buffer
 
 framerConformance(textCase('LineFramer', {}), CASES);
 framerConformance(textCase('LineFramer with CRLF', { delimiter: '\r\n', lastLine: 'truncated' }), CASES);
+framerConformance(textCase('LineFramer that reads LF or CRLF and sends CRLF', { sendCarriageReturn: true }), CASES);
 framerConformance(textCase('LineFramer in latin1', { encoding: 'latin1' }), CASES);
 framerConformance(textCase('LineFramer with a delimiter that overlaps itself', { delimiter: 'aab\naa' }), CASES);
 framerConformance(textCase('LineFramer with a delimiter of one character in many bytes', { delimiter: '€' }), CASES);
@@ -132,18 +135,38 @@ describe('lines', () => {
     fc.assert(
       fc.property(
         delimiters,
-        fc.boolean(),
+        fc.constantFrom('keep', 'strip', 'send'),
         fc.string({ unit, maxLength: 8 }),
-        (delimiter, stripCarriageReturn, sent) => {
-          const framer = new LineFramer({ delimiter, stripCarriageReturn });
-          const returned = feed(framer, [Buffer.from(sent + delimiter)]).messages;
+        (delimiter, carriageReturn, sent) => {
+          const sendCarriageReturn = carriageReturn === 'send';
+          const framer = new LineFramer({
+            delimiter,
+            stripCarriageReturn: carriageReturn !== 'keep',
+            sendCarriageReturn,
+          });
+          const end = sendCarriageReturn ? `\r${delimiter}` : delimiter;
+          const returned = feed(framer, [Buffer.from(sent + end)]).messages;
           const comesBack = returned.length === 1 && returned[0] === sent && framer.heldBytes === 0;
-          if (comesBack) assert.equal(framer.encode(sent).toString(), sent + delimiter);
+          if (comesBack) assert.equal(framer.encode(sent).toString(), sent + end);
           else assert.throws(() => framer.encode(sent), { code: 'ERR_PACKET_NOT_ENCODABLE' });
         },
       ),
       fuzz(10_000),
     );
+  });
+
+  test('a line may be sent with CRLF and read with either', () => {
+    const framer = new LineFramer({ sendCarriageReturn: true });
+    assert.equal(framer.encode('220 ready').toString(), '220 ready\r\n');
+    assert.equal(framer.encode('').toString(), '\r\n');
+    assert.throws(() => framer.encode('220 ready\r\n221 bye'), { code: 'ERR_PACKET_NOT_ENCODABLE' });
+    assert.deepEqual(feed(framer, [Buffer.from('USER a\nPASS b\r\n')]).messages, ['USER a', 'PASS b']);
+    for (const stripping of [{ stripCarriageReturn: false }, { delimiter: ';' }]) {
+      assert.throws(() => new LineFramer({ ...stripping, sendCarriageReturn: true }), {
+        code: 'ERR_PACKET_OPTION',
+        message: /sendCarriageReturn must be false unless stripCarriageReturn is true/,
+      });
+    }
   });
 
   test('a message with a line end inside cannot forge a second line', () => {
