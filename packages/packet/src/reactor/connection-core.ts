@@ -26,6 +26,9 @@ const FINISHING = 2;
 const ABORTING = 3;
 const CLOSED = 4;
 
+/** What awaited calls and files reject with when their connection ends first. */
+const LEFT_CODES: readonly string[] = ['ERR_PACKET_CANCELLED', 'ERR_PACKET_ABORTED'];
+
 /** What a connection needs from the reactor that owns it. */
 export interface ConnectionHost {
   readonly clock: Clock;
@@ -67,8 +70,8 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost, Wr
   #calls = 0;
   #finishWhenAnswered = false;
   #draining = false;
-  /** Output that waited when the linger deadline was set. */
-  #lingering = 0;
+  /** Output that had left when the linger deadline was set. */
+  #lingeringFrom = 0;
   #intent: CloseReason | undefined;
   #deadline: Deadline | undefined;
   #idle: IdleTimeout | undefined;
@@ -125,7 +128,7 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost, Wr
   }
 
   get pendingBytes(): number {
-    return this.#transport === undefined ? 0 : this.#transport.pendingBytes;
+    return (this.#transport === undefined ? 0 : this.#transport.pendingBytes) + this.writing.queuedBytes;
   }
 
   get maxFrameBytes(): number {
@@ -224,6 +227,7 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost, Wr
     this.#forgetDeadline();
     this.#idle?.cancel();
     this.reading.drop();
+    this.writing.drop();
     if (wasOpen) this.#leaveWorkers();
     const final = this.#finalReason(reason);
     this.#host.forget(this);
@@ -240,7 +244,7 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost, Wr
   // ---- what the handler asks -----------------------------------------------------------------------------------------
 
   close(): void {
-    this.abort({ by: 'local', clean: this.pendingBytes === 0 });
+    this.abort({ by: 'local', clean: this.#allSent });
   }
 
   closeAfterWriting(): void {
@@ -260,6 +264,7 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost, Wr
     this.#state = ABORTING;
     this.#intent = reason;
     if (wasOpen) this.#leaveWorkers();
+    this.writing.drop();
     this.#transport?.abort(reason);
     return true;
   }
@@ -297,9 +302,9 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost, Wr
 
   /** What a callback threw ends the connection, and is reported. */
   threw(where: string, thrown: unknown): void {
-    // Leaving its workers rejects what the handler awaited of them: no failure of the handler's, and nobody's to hear.
-    const left = this.#state > OPEN && thrown instanceof PacketError && thrown.code === 'ERR_PACKET_CANCELLED';
-    if (!left) this.report(thrown, where);
+    // Its end rejects what the handler awaited of workers and files: no failure of the handler's, and nobody's to hear.
+    const left = thrown instanceof PacketError && LEFT_CODES.includes(thrown.code);
+    if (!left || this.#state <= OPEN) this.report(thrown, where);
     // One that is finishing still owes its peer what was sent before.
     if (this.#state > OPEN) return;
     const error = new PacketError('ERR_PACKET_CALLBACK', `${this.#handler.constructor.name}.${where} threw`, {
@@ -330,6 +335,10 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost, Wr
     if (this.#options.outboundPolicy === 'close') this.abort({ by: 'limit', clean: false, error });
   }
 
+  fileBroke(error: PacketError): void {
+    this.abort({ by: 'error', clean: false, error });
+  }
+
   // ---- deadlines -----------------------------------------------------------------------------------------------------
 
   overdue(kind: DeadlineKind): void {
@@ -347,15 +356,14 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost, Wr
   }
 
   #lateLinger(ms: number): void {
-    const pending = this.pendingBytes;
-    if (pending < this.#lingering) this.#linger();
+    if (this.bytesOut > this.#lingeringFrom) this.#linger();
     // All output is with the kernel; only the peer's end is missing.
-    else if (pending === 0) this.abort(this.#intent ?? { by: 'local', clean: true });
+    else if (this.#allSent) this.abort(this.#intent ?? { by: 'local', clean: true });
     else this.abort(this.#timedOut('linger', ms));
   }
 
   #linger(): void {
-    this.#lingering = this.pendingBytes;
+    this.#lingeringFrom = this.bytesOut;
     this.#await('linger', this.#options.lingerTimeoutMs);
   }
 
@@ -436,7 +444,7 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost, Wr
     this.#leaveWorkers();
     this.#forgetDeadline();
     this.#idle?.cancel();
-    transport.end();
+    this.writing.finish();
     // Input is read on and thrown away: closing with unread input would reset the peer before it has our output.
     transport.resume();
     this.#linger();
@@ -462,6 +470,10 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost, Wr
     if (this.#deadline?.kind === 'drain-grace') return;
     this.#forgetDeadline();
     this.#await('drain-grace', this.#graceLeft);
+  }
+
+  get #allSent(): boolean {
+    return this.pendingBytes === 0 && !this.writing.sendingFile;
   }
 
   #leaveWorkers(): void {

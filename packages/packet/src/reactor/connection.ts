@@ -3,6 +3,7 @@ import { optionError } from '../options.ts';
 import type { Address, CloseReason } from '../transport/index.ts';
 import type { WorkerProxies } from '../workers/index.ts';
 import type { ConnectionCore } from './connection-core.ts';
+import type { FileSource, SendFileOptions } from './file-sending.ts';
 import type { Ask, AskOptions } from './worker-service.ts';
 
 /** How the rest of this area reaches the core of a connection, which users cannot. Set once, by the class itself. */
@@ -103,6 +104,30 @@ export class Connection {
     if (typeof data === 'string') return this.#bound.writing.send(Buffer.from(data, encoding));
     if (data instanceof Uint8Array) return this.#bound.writing.send(data);
     throw optionError('sendData', 'data', 'a string or a Uint8Array', data);
+  }
+
+  /**
+   * Sends a file, or a range of one, in order with `sendData`, reading it as the peer takes it: 64 KiB of it are in memory.
+   *
+   * What it does not have when its turn comes is not sent: a missing file, a directory, a range past its end reject with
+   * nothing sent and the connection unharmed. A file that shrinks while it is sent, or cannot be read on, closes the
+   * connection, because the peer cannot tell the rest from what follows; one that grows is sent to its old end. One file
+   * per connection is open at a time. `drained` waits for the files too.
+   *
+   * A descriptor or handle stays yours: keep it open until the promise settles. Nobody has to await the promise.
+   * @returns The bytes sent, once the last of them has left our queue.
+   * @throws PacketError (as rejection) `ERR_PACKET_FILE` with `details.errno` and `details.sent`; `ERR_PACKET_ABORTED` when the
+   * connection or its output ends first; `ERR_PACKET_OPTION`.
+   */
+  sendFile(file: FileSource, options: SendFileOptions = {}): Promise<number> {
+    const sent = this.#sendFile(file, options);
+    // A peer that goes away must not end a program that did not wait.
+    sent.catch(() => undefined);
+    return sent;
+  }
+
+  async #sendFile(file: FileSource, options: SendFileOptions): Promise<number> {
+    return await this.#bound.writing.sendFile(file, options);
   }
 
   /** Sends FIN after all output; reading goes on. */

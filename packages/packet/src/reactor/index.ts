@@ -7,6 +7,7 @@ export type { ClientOptions, ConnectionOptions, ConnectTo, ListenAt, ServerOptio
 export { clientRows, serverRows } from './connection-options.ts';
 export type { DrainOptions, DrainReport } from './drain.ts';
 export { drainRows } from './drain.ts';
+export type { FileSource, SendFileOptions } from './file-sending.ts';
 export type { FramerLimits } from './framed-connection.ts';
 export { FramedConnection } from './framed-connection.ts';
 export { Listener } from './listener.ts';

@@ -1,6 +1,14 @@
 import { PacketError } from '../errors.ts';
 import type { Transport } from '../transport/index.ts';
 import type { ResolvedConnectionOptions } from './connection-options.ts';
+import {
+  checkFile,
+  FileQueue,
+  type FileQueueHost,
+  type FileSource,
+  goneBefore,
+  type SendFileOptions,
+} from './file-sending.ts';
 
 /** What the writing side needs from the connection it belongs to. */
 export interface WritingHost {
@@ -13,15 +21,19 @@ export interface WritingHost {
   roomAgain(): void;
   /** Output passed the cap. */
   overflowed(error: PacketError): void;
+  /** Part of a file was sent and the rest cannot be. */
+  fileBroke(error: PacketError): void;
 }
 
-/** What the handler sends, on its way to the transport: the high-water mark, and the hard cap. */
-export class Writing {
+/** What the handler sends, on its way to the transport: the high-water mark, the hard cap, and files in their place. */
+export class Writing implements FileQueueHost {
   readonly #host: WritingHost;
   readonly #options: ResolvedConnectionOptions;
   #ended = false;
   /** The high-water mark was passed, and `drained` is owed. */
   #full = false;
+  /** Only while a file is under way. */
+  #files: FileQueue | undefined;
 
   constructor(host: WritingHost, options: ResolvedConnectionOptions) {
     this.#host = host;
@@ -32,9 +44,10 @@ export class Writing {
     const { transport } = this.#host;
     if (this.#ended || transport === undefined || !this.#host.live) return false;
     if (bytes.length === 0) return !this.#full;
-    if (this.#mayOverflow(bytes.length) && this.#overflows(transport.pendingBytes, bytes.length)) return false;
-    transport.write(bytes);
-    return this.#belowHighWater(transport.pendingBytes);
+    if (this.#mayOverflow(bytes.length) && this.#overflows(this.#pending(transport), bytes.length)) return false;
+    if (this.#files === undefined) transport.write(bytes);
+    else this.#files.push(bytes, bytes.length);
+    return this.#belowHighWater(this.#pending(transport));
   }
 
   sendAll(parts: readonly Uint8Array[]): boolean {
@@ -43,22 +56,76 @@ export class Writing {
     let length = 0;
     for (const part of parts) length += part.length;
     if (length === 0) return !this.#full;
-    if (this.#mayOverflow(length) && this.#overflows(transport.pendingBytes, length)) return false;
-    transport.write(parts);
-    return this.#belowHighWater(transport.pendingBytes);
+    if (this.#mayOverflow(length) && this.#overflows(this.#pending(transport), length)) return false;
+    if (this.#files === undefined) transport.write(parts);
+    else this.#files.push(parts, length);
+    return this.#belowHighWater(this.#pending(transport));
+  }
+
+  /** @throws PacketError `ERR_PACKET_OPTION`. */
+  sendFile(source: FileSource, options: SendFileOptions): Promise<number> {
+    const { offset, length } = checkFile(source, options);
+    if (!this.#host.live) return Promise.reject(goneBefore('the connection is closed'));
+    if (this.#ended) return Promise.reject(goneBefore('the output has ended'));
+    this.#files ??= new FileQueue(this);
+    return this.#files.pushFile(source, offset, length);
   }
 
   end(): void {
     if (this.#ended || !this.#host.live) return;
+    this.finish();
+  }
+
+  /** Ends the output after all of it, files included; the connection is closing, so the handler may not send any more. */
+  finish(): void {
+    if (this.#ended) return;
     this.#ended = true;
-    this.#host.transport?.end();
+    if (this.#files === undefined) this.#host.transport?.end();
+    else this.#files.end();
+  }
+
+  /** The connection is gone. */
+  drop(): void {
+    this.#files?.drop(goneBefore('the connection closed'));
+  }
+
+  /** Output that waits in front of the transport, in bytes. */
+  get queuedBytes(): number {
+    return this.#files === undefined ? 0 : this.#files.bytes;
+  }
+
+  /** Whether a file is being sent, or waits. */
+  get sendingFile(): boolean {
+    return this.#files !== undefined;
   }
 
   /** The transport has no output waiting any more. */
   drained(): void {
-    if (!this.#full) return;
+    if (!this.#full || this.#files !== undefined) return;
     this.#full = false;
     this.#host.roomAgain();
+  }
+
+  // ---- what the files report -----------------------------------------------------------------------------------------
+
+  get transport(): Transport | undefined {
+    return this.#host.transport;
+  }
+
+  fileBroke(error: PacketError): void {
+    this.#host.fileBroke(error);
+  }
+
+  filesSent(): void {
+    this.#files = undefined;
+    // What the transport drained of while a file was still to come it will not tell again.
+    if (this.#host.transport?.pendingBytes === 0) this.drained();
+  }
+
+  // ---- inside --------------------------------------------------------------------------------------------------------
+
+  #pending(transport: Transport): number {
+    return this.#files === undefined ? transport.pendingBytes : transport.pendingBytes + this.#files.bytes;
   }
 
   /** Below the mark only a message larger than what is above it can pass the cap. */

@@ -145,7 +145,8 @@ export class Outgoing {
     }
     if (error instanceof Error || (count === 0 && file.left > 0)) {
       this.#shift();
-      file.done(error instanceof Error ? wrapError('ERR_PACKET_SOCKET', 'writeFile', error) : shortFile(file));
+      const missing = { missingBytes: file.left };
+      file.done(error instanceof Error ? wrapError('ERR_PACKET_SOCKET', 'writeFile', error, missing) : shortFile(file));
     } else if (count === 0) {
       this.#shift();
       file.done();
