@@ -1,4 +1,5 @@
 import type { Bench, BenchContext, BenchOutcome } from '../bench.ts';
+import { descriptorLimit } from '../hold/descriptor-limit.ts';
 import { frameMemory } from '../hold/frame-memory.ts';
 import type { HoldCheck } from '../hold/hold-check.ts';
 import { idleCalls } from '../hold/idle-calls.ts';
@@ -17,6 +18,7 @@ const CHECKS: readonly HoldCheck[] = [
   workerGoals,
   idleTimeout,
   idleMemory,
+  descriptorLimit,
   frameMemory,
   largeValues,
   workerLoss,

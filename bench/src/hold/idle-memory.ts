@@ -7,7 +7,7 @@ import type { GoalRow } from '../report/report.ts';
 import { median } from '../statistics.ts';
 import type { HoldCheck } from './hold-check.ts';
 import { atMostRow, printedRow, ruleRow } from './limit-row.ts';
-import { figuresOf } from './program-lines.ts';
+import { manyReport } from './many-report.ts';
 
 /** The rule: of resident memory, for each of 10,000 connections that do nothing. KB, not KiB. */
 const LIMIT_BYTES = 6_000;
@@ -104,12 +104,12 @@ async function measure(context: BenchContext, kind: 'packet' | 'net'): Promise<C
     try {
       await become(server, clients, WARM_UP);
       await become(server, clients, 0);
-      const base = await memory(server, 'collect');
+      const base = await manyReport(server, 'collect');
       const costs: StepCost[] = [];
       for (const connections of steps) {
         await become(server, clients, connections);
-        const before = await memory(server, 'as it is');
-        const after = await memory(server, 'collect');
+        const before = await manyReport(server, 'as it is');
+        const after = await manyReport(server, 'collect');
         costs.push({
           connections,
           rss: (after.rss - base.rss) / connections,
@@ -122,7 +122,7 @@ async function measure(context: BenchContext, kind: 'packet' | 'net'): Promise<C
         clients.say('refused');
         await clients.nextLine(PATIENCE_MS);
       }
-      const { refused, open } = await memory(server, 'as it is');
+      const { refused, open } = await manyReport(server, 'as it is');
       if (open !== last) throw new Error(`${open} of ${last} connections are left`);
       return { steps: costs, refused };
     } finally {
@@ -138,23 +138,8 @@ async function become(server: Child, clients: Child, count: number): Promise<voi
   clients.say(String(count));
   await clients.nextLine(PATIENCE_MS);
   const start = performance.now();
-  while ((await memory(server, 'as it is')).open !== count) {
+  while ((await manyReport(server, 'as it is')).open !== count) {
     if (performance.now() - start > PATIENCE_MS) throw new Error(`the server never had ${count} connections`);
     await delay(20);
   }
-}
-
-interface Memory {
-  readonly open: number;
-  readonly usedBytes: number;
-  readonly youngBytes: number;
-  readonly rss: number;
-  readonly refused: Readonly<Record<string, number>>;
-}
-
-async function memory(server: Child, when: 'collect' | 'as it is'): Promise<Memory> {
-  server.say(when);
-  const line = await server.nextLine(PATIENCE_MS);
-  const parsed = JSON.parse(line) as { readonly refused: Readonly<Record<string, number>> };
-  return { ...figuresOf(line, ['open', 'usedBytes', 'youngBytes', 'rss']), refused: parsed.refused };
 }

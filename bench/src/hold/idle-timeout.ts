@@ -8,6 +8,7 @@ import { programPath } from '../paths.ts';
 import type { GoalRow } from '../report/report.ts';
 import type { HoldCheck } from './hold-check.ts';
 import { atLeastRow, atMostRow } from './limit-row.ts';
+import { figuresOf } from './program-lines.ts';
 
 /** What the rule allows, in percent of the timeout. */
 const LATEST_PERCENT = 5;
@@ -23,27 +24,41 @@ export const idleTimeout: HoldCheck = {
   name: 'idle timeout',
   async run(context: BenchContext): Promise<readonly GoalRow[]> {
     const rows: GoalRow[] = [];
-    const plans = context.quick ? [{ ms: 100, connections: 10 }] : PLANS;
-    for (const { ms, connections } of plans) rows.push(...(await measure(context, ms, connections)));
+    for (const plan of context.quick ? QUICK_PLANS : PLANS) {
+      context.progress(`idle timeout of ${plan.timeoutMs} ms on ${plan.connections} connections`);
+      rows.push(...(await measure(context, plan)));
+    }
     return rows;
   },
 };
 
-/** The shortest has to be met by the machine's timers, the longest by their arithmetic; many at once show queueing. */
-const PLANS = [
-  { ms: 100, connections: 200 },
-  { ms: 1_000, connections: 500 },
-  { ms: 5_000, connections: 500 },
-] as const;
+interface Plan {
+  readonly timeoutMs: number;
+  readonly connections: number;
+  /** Bytes each connection sends, at most; the pauses between them are random and shorter than the timeout. */
+  readonly mostBytes: number;
+}
 
-async function measure(context: BenchContext, timeoutMs: number, connections: number): Promise<readonly GoalRow[]> {
+/** The shortest has to be met by the machine's timers, the longest by their arithmetic; many at once show queueing. */
+const PLANS: readonly Plan[] = [
+  { timeoutMs: 100, connections: 200, mostBytes: 1 },
+  { timeoutMs: 1_000, connections: 1_000, mostBytes: 8 },
+  { timeoutMs: 5_000, connections: 500, mostBytes: 1 },
+];
+const QUICK_PLANS: readonly Plan[] = [{ timeoutMs: 100, connections: 10, mostBytes: 3 }];
+/** The longest pause between two bytes, as a share of the timeout. */
+const LONGEST_PAUSE = 0.9;
+
+async function measure(context: BenchContext, plan: Plan): Promise<readonly GoalRow[]> {
+  const { timeoutMs, connections, mostBytes } = plan;
   const server = context.children.startNode(programPath('hold/programs/idle-server'), [String(timeoutMs)]);
   try {
-    const late = await lateness(server, timeoutMs, connections);
+    const late = await lateness(server, plan);
+    const traffic = mostBytes === 1 ? 'one byte each' : `1 to ${mostBytes} bytes each, at random`;
     const common = {
       format: (percent: number) => `${percent.toFixed(2)} %`,
       quick: context.quick,
-      note: `${connections} connections, measured in the server`,
+      note: `${connections} connections, ${traffic}; from the last byte to the close, measured in the server`,
     };
     const name = `idle timeout of ${timeoutMs} ms`;
     const values = late.map(({ percent }) => percent);
@@ -60,7 +75,8 @@ async function measure(context: BenchContext, timeoutMs: number, connections: nu
 }
 
 /** Opens the connections spread over one timeout, so that they do not all expire at once, and waits for each to be closed. */
-async function lateness(server: Child, timeoutMs: number, connections: number): Promise<readonly Late[]> {
+async function lateness(server: Child, plan: Plan): Promise<readonly Late[]> {
+  const { timeoutMs, connections, mostBytes } = plan;
   const port = await listeningPort(server);
   const sockets: Socket[] = [];
   for (let opened = 0; opened < connections; opened++) {
@@ -68,20 +84,23 @@ async function lateness(server: Child, timeoutMs: number, connections: number): 
     socket.on('error', () => socket.destroy());
     sockets.push(socket);
     await once(socket, 'connect');
-    socket.write('x');
     socket.resume();
+    void send(socket, 1 + Math.floor(Math.random() * mostBytes), timeoutMs * LONGEST_PAUSE);
     await delay(timeoutMs / connections);
   }
   const late: Late[] = [];
+  const patienceMs = timeoutMs * (mostBytes + 1) + 5_000;
   while (late.length < connections) {
-    const line: unknown = JSON.parse(await server.nextLine(timeoutMs * 2 + 5_000));
-    if (typeof line !== 'object' || line === null || !('lateMs' in line) || !('timerLateMs' in line)) continue;
-    const { lateMs, timerLateMs } = line;
-    late.push({
-      percent: (Number(lateMs) / timeoutMs) * 100,
-      timerPercent: (Number(timerLateMs) / timeoutMs) * 100,
-    });
+    const { lateMs, timerLateMs } = figuresOf(await server.nextLine(patienceMs), ['lateMs', 'timerLateMs']);
+    late.push({ percent: (lateMs / timeoutMs) * 100, timerPercent: (timerLateMs / timeoutMs) * 100 });
   }
   for (const socket of sockets) socket.destroy();
   return late;
+}
+
+async function send(socket: Socket, bytes: number, longestPauseMs: number): Promise<void> {
+  for (let sent = 0; sent < bytes && !socket.destroyed; sent++) {
+    if (sent > 0) await delay(Math.random() * longestPauseMs);
+    socket.write('x');
+  }
 }
