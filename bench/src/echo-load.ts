@@ -57,16 +57,26 @@ export async function listeningPort(server: Child): Promise<number> {
 }
 
 /** Starts a server, loads it once, ends both. */
-export async function measureEcho(
+export function measureEcho(
   children: Children,
   startServer: () => Child,
   load: EchoLoad,
   times: LoadTimes,
 ): Promise<Sample> {
+  const start = (port: number, pid: number): Child =>
+    children.start(toolPath('echoload'), loadArguments(port, pid, load, times));
+  return measureServer(startServer, start, times);
+}
+
+/** Starts a server and the generator that loads it, reads the line the generator prints, ends both. */
+export async function measureServer(
+  startServer: () => Child,
+  startGenerator: (port: number, pid: number) => Child,
+  times: LoadTimes,
+): Promise<Sample> {
   const server = startServer();
   try {
-    const port = await listeningPort(server);
-    const generator = children.start(toolPath('echoload'), loadArguments(port, server.pid, load, times));
+    const generator = startGenerator(await listeningPort(server), server.pid);
     try {
       const line = await generator.nextLine(times.warmUpMs + times.measureMs + PATIENCE_MS);
       return parseSample(line);

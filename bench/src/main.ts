@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import type { Bench } from './bench.ts';
+import { connect } from './benches/connect.ts';
 import { echo } from './benches/echo.ts';
 import { hold } from './benches/hold.ts';
 import { workers } from './benches/workers.ts';
@@ -10,7 +11,7 @@ import { writeReport } from './report/write.ts';
 import { Runner } from './runner.ts';
 import { FEWEST_PAIRS } from './verdict.ts';
 
-const BENCHES: readonly Bench[] = [echo, workers, hold];
+const BENCHES: readonly Bench[] = [echo, connect, workers, hold];
 /** Nine pairs: the lowest number whose 95 % interval leaves one outlier at either end out. */
 const DEFAULT_PAIRS = 9;
 

@@ -33,6 +33,17 @@ export function judgeComparison(comparison: Comparison, goal: RatioGoal, quick: 
   };
 }
 
+/** The row of a rate as a ratio to `base` of which nothing is asked. */
+export function ratioRow(comparison: Comparison, name: string, contender: string, base: string): GoalRow {
+  const { measured, ...row } = judgeComparison(comparison, { name, contender, base, atLeast: 0 }, true);
+  return {
+    ...row,
+    limit: 'printed, not judged',
+    pass: 'not judged',
+    ...(measured === undefined ? {} : { measured: `${measured} × ${base}` }),
+  };
+}
+
 /**
  * The row of another figure, such as `cpuUs`, as a ratio to the first base. Nothing is asked of it: it tells whether a
  * rate that looks odd is ours or the machine's.

@@ -1,7 +1,7 @@
 import { deepStrictEqual, match, strictEqual } from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type ComparisonPlan, type Contender, compare, sameRatios } from '../src/comparison.ts';
-import { judgeComparison, otherRatioRow } from '../src/ratio-goal.ts';
+import { judgeComparison, otherRatioRow, ratioRow } from '../src/ratio-goal.ts';
 import type { Role } from '../src/report/report.ts';
 
 const quiet = (): void => undefined;
@@ -110,6 +110,18 @@ describe('judgeComparison', () => {
     strictEqual(row.spread, '1.20–1.20');
     strictEqual(row.pass, 'met');
     strictEqual(row.values?.length, 7);
+  });
+
+  it('of a rate nothing is asked of is shown and not judged, however low', async () => {
+    const contenders = [
+      contender('A', 'base', [100]),
+      contender('A again', 'same', [100]),
+      contender('B', 'ours', [10]),
+    ];
+    const { comparison } = await compare(plan(contenders), { pairs: 7, discarded: 0 }, quiet);
+    const row = ratioRow(comparison, 'a rate', 'B', 'A');
+    deepStrictEqual([row.limit, row.measured, row.pass], ['printed, not judged', '0.10 × A', 'not judged']);
+    strictEqual(ratioRow(comparison, 'a rate', 'nobody', 'A').measured, undefined);
   });
 
   it('decides nothing when ours never worked', async () => {

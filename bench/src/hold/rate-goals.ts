@@ -13,5 +13,8 @@ function goalsOf(bench: string): HoldCheck {
 /** Echo rates against plain `node:net`. */
 export const echoGoals: HoldCheck = goalsOf('echo');
 
+/** Rates of short connections; nothing is asked of them. */
+export const connectGoals: HoldCheck = goalsOf('connect');
+
 /** Call rates of process workers. */
 export const workerGoals: HoldCheck = goalsOf('workers');
