@@ -167,6 +167,21 @@ netTest('length-prefix: objects go there and come back', async () => {
   assert.deepEqual(await output(run('length-prefix')), { code: 0, out, errors: '' });
 });
 
+netTest('json-lines: orders are added up, other values refused, and what is no JSON ends the connection', async (t) => {
+  const { port } = await serve(t, 'json-lines');
+  const order = '{"id":1,"items":[{"price":2.5,"count":4},{"price":1,"count":1}]}';
+  assert.equal(
+    await answer(port, `${order}\n[]\n{"id":2,"items":[]}`),
+    [
+      '{"id":1,"total":11}',
+      '{"error":"send {\\"id\\":…,\\"items\\":[{\\"price\\":…,\\"count\\":…}]}"}',
+      '{"id":2,"total":0}\n',
+    ].join('\n'),
+  );
+  assert.equal(await answer(port, `nonsense\n${order}\n`), '{"error":"the text is no JSON"}\n');
+  assert.match(await answer(port, `{"__proto__":${order}}\n`), /prototype/);
+});
+
 netTest('line-and-binary: blocks of bytes are kept and given back, line ends and all', async (t) => {
   const { port } = await serve(t, 'line-and-binary');
   const sent = 'PUT a 6\none\ntwPUT b 0\r\nGET a\nGET b\nGET c\nPUT c much\nGET a';

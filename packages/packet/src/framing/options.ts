@@ -45,3 +45,31 @@ export const lengthPrefixRows: {
   width: { kind: 'choice', fallback: 'u32', choices: ['u8', 'u16', 'u32', 'u64', 'varint', 'ascii9'] },
   endian: { kind: 'choice', fallback: 'big', choices: ['big', 'little'] },
 };
+
+/** Options of `HeaderContentFramer`. */
+export const headerContentRows: {
+  readonly maxFrameBytes: NumberRow;
+  readonly maxHeaderBytes: NumberRow;
+  readonly maxHeaders: NumberRow;
+  readonly startLine: BooleanRow;
+} = {
+  maxFrameBytes: framingRows.maxFrameBytes,
+  maxHeaderBytes: { kind: 'number', fallback: 16_384, min: 32, max: 1_048_576, unit: 'bytes' },
+  maxHeaders: { kind: 'number', fallback: 100, min: 1, max: 10_000, unit: 'count' },
+  startLine: { kind: 'boolean', fallback: false },
+};
+
+/** Options of `JsonFramer`. */
+export const jsonRows: {
+  readonly maxFrameBytes: NumberRow;
+  readonly maxDepth: NumberRow;
+  readonly layout: ChoiceRow<'lines' | 'u32'>;
+  readonly unsafeKeys: ChoiceRow<'refuse' | 'keep'>;
+} = {
+  // What is parsed is a string first.
+  maxFrameBytes: lineRows.maxFrameBytes,
+  // Walked by recursion, here and in most code that gets the value.
+  maxDepth: { kind: 'number', fallback: 128, min: 1, max: 1_000, unit: 'levels' },
+  layout: { kind: 'choice', fallback: 'lines', choices: ['lines', 'u32'] },
+  unsafeKeys: { kind: 'choice', fallback: 'refuse', choices: ['refuse', 'keep'] },
+};

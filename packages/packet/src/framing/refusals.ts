@@ -34,6 +34,10 @@ export function frameTruncated(heldBytes: number): PacketError {
 }
 
 /** The message has no frame that would decode to the same message. */
-export function notEncodable(why: string, details: Readonly<Record<string, unknown>> = {}): PacketError {
-  return new PacketError('ERR_PACKET_NOT_ENCODABLE', why, { details });
+export function notEncodable(
+  why: string,
+  details: Readonly<Record<string, unknown>> = {},
+  init: { readonly cause?: unknown } = {},
+): PacketError {
+  return new PacketError('ERR_PACKET_NOT_ENCODABLE', why, { ...init, details });
 }
