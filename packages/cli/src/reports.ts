@@ -37,6 +37,7 @@ export class Reports {
     }
     this.#lines = new WorkerLines(this.#write);
     this.#hear('packet:reactor.error', (event) => this.#error(event));
+    this.#hear('packet:reactor.blocked', (event) => this.#blocked(event));
     this.#hear('packet:worker.exited', (event) => this.#exited(event));
     this.#hear('packet:worker.parked', ({ error }) => this.#say(`${error.message}; it is not started again`));
     this.#hear('packet:worker.output', (event) => this.#lines.add(event));
@@ -67,10 +68,13 @@ export class Reports {
   #error({ error, where, connection }: PacketEvents['packet:reactor.error']): void {
     // A worker's end has a report of its own.
     if (connection === undefined && where.startsWith('worker ')) return;
-    const from = connection?.remote === undefined ? '' : ` from ${addressText(connection.remote)}`;
-    const what =
-      connection === undefined ? where : `${connection.handler}.${where} (connection ${connection.id}${from})`;
-    this.#say(`error in ${what}:\n${this.#errorText(error).replace(/^/gm, '  ')}`);
+    this.#say(`error in ${placeText(where, connection)}:\n${this.#errorText(error).replace(/^/gm, '  ')}`);
+  }
+
+  #blocked({ where, connection, heldMs }: PacketEvents['packet:reactor.blocked']): void {
+    this.#say(
+      `warning: ${placeText(where, connection)} held the event loop for ${Math.round(heldMs)} ms; all else had to wait`,
+    );
   }
 
   #exited(event: PacketEvents['packet:worker.exited']): void {
@@ -97,6 +101,13 @@ export class Reports {
 export function addressText(address: NonNullable<PacketEvents['packet:connection.opened']['remote']>): string {
   if (address.family === 'unix') return address.path;
   return address.family === 'IPv6' ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
+}
+
+/** `Echo.receiveData (connection 3 from 127.0.0.1:7000)`, or where else a callback was. */
+function placeText(where: string, connection: PacketEvents['packet:reactor.error']['connection']): string {
+  if (connection === undefined) return where;
+  const from = connection.remote === undefined ? '' : ` from ${addressText(connection.remote)}`;
+  return `${connection.handler}.${where} (connection ${connection.id}${from})`;
 }
 
 function count(number: number, thing: string): string {

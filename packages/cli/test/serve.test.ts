@@ -76,6 +76,22 @@ netTest('so is one in a TypeScript file, and what it throws is reported with the
   assert.equal(await talk(port, 'hello'), 'HELLO');
 });
 
+netTest('a callback that holds the event loop is warned of', async (t) => {
+  const busy = `import { Connection } from '@packet/core';
+    export class Busy extends Connection {
+      receiveData(data) {
+        const end = performance.now() + 150;
+        while (performance.now() < end);
+        this.sendData(data);
+      }
+    }`;
+  const packet = startPacket(t, ['serve', 'busy.js', '--port', '0'], appFolder(t, { 'busy.js': busy }));
+  assert.equal(await talk(await portOf(packet), 'hello'), 'hello');
+  await packet.printed(
+    /warning: Busy\.receiveData \(connection 1 from 127\.0\.0\.1:\d+\) held the event loop for 1\d\d ms; all else had to wait/,
+  );
+});
+
 netTest('TypeScript needs no package.json beside it', async (t) => {
   const folder = appFolder(t, { 'shout.ts': SHOUT_TS, 'package.json': '{}' });
   const packet = startPacket(t, ['serve', 'shout.ts', '--port', '0'], folder);

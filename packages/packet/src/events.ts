@@ -49,6 +49,13 @@ export interface PacketEvents {
     readonly connection: ConnectionFacts | undefined;
     readonly where: string;
   };
+  'packet:reactor.blocked': {
+    /** The callback, such as `receiveData` or `timer`. */
+    readonly where: string;
+    /** Milliseconds it held the event loop. */
+    readonly heldMs: number;
+    readonly connection: ConnectionFacts | undefined;
+  };
   'packet:reactor.stopped': { readonly finished: number; readonly cut: number };
   'packet:worker.started': WorkerFacts & { readonly bootMs: number };
   'packet:worker.exited': WorkerFacts & {
@@ -75,6 +82,7 @@ const names = {
   'packet:connection.closed': true,
   'packet:connection.limit': true,
   'packet:reactor.error': true,
+  'packet:reactor.blocked': true,
   'packet:reactor.stopped': true,
   'packet:worker.started': true,
   'packet:worker.exited': true,
@@ -91,6 +99,11 @@ const channels = new Map(EVENT_NAMES.map((name) => [name, channel(name)]));
 /** Whether anyone listens to `name`. */
 export function observed(name: PacketEventName): boolean {
   return channels.get(name)?.hasSubscribers === true;
+}
+
+/** For code that asks often whether anyone listens to `name`: asking this costs next to nothing. */
+export function observation(name: PacketEventName): { readonly hasSubscribers: boolean } {
+  return channel(name);
 }
 
 /** Publishes an event if anyone listens; the message is built only then. */

@@ -4,11 +4,13 @@ import { PacketError } from '../errors.ts';
 import { type ConnectionFacts, publish } from '../events.ts';
 import type { Address, CloseReason, Transport, TransportSink } from '../transport/index.ts';
 import type { WorkerProxies } from '../workers/index.ts';
+import type { BlockedWatch } from './blocked-watch.ts';
 import type { Connection } from './connection.ts';
 import type { ResolvedConnectionOptions } from './connection-options.ts';
 import { Deadline, type DeadlineKind, type DeadlineOwner, type Overdue } from './deadline.ts';
 import { IdleTimeout } from './idle-timeout.ts';
-import { isThenable, Reading, type ReadingHost } from './reading.ts';
+import { Reading, type ReadingHost } from './reading.ts';
+import { isThenable, whenSettled } from './thenable.ts';
 import type { Ask, AskOptions, AskOrigin, WorkerService } from './worker-service.ts';
 import { Writing, type WritingHost } from './writing.ts';
 
@@ -33,6 +35,7 @@ const LEFT_CODES: readonly string[] = ['ERR_PACKET_CANCELLED', 'ERR_PACKET_ABORT
 export interface ConnectionHost {
   readonly clock: Clock;
   readonly deadlines: Deadlines<Overdue>;
+  readonly watch: BlockedWatch;
   readonly workers: WorkerService | undefined;
   report(error: unknown, where: string, connection: ConnectionFacts): void;
   /** The connection is gone; called before its `unbind`. */
@@ -101,6 +104,11 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost, Wr
     return this.#setup.options;
   }
 
+  /** Judges how long callbacks take. */
+  get watch(): BlockedWatch {
+    return this.#setup.host.watch;
+  }
+
   get transport(): Transport | undefined {
     return this.#transport;
   }
@@ -143,7 +151,7 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost, Wr
   }
 
   facts(): ConnectionFacts {
-    return { id: this.id, side: this.side, handler: this.#handler.constructor.name, remote: this.remote };
+    return { id: this.id, side: this.side, handler: classNameOf(this.#handler), remote: this.remote };
   }
 
   // ---- beginning -----------------------------------------------------------------------------------------------------
@@ -170,11 +178,13 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost, Wr
 
   /** Runs a callback of the handler outside the reading path: `postInit`, the init block, `unbind`. */
   call(where: string, callback: () => unknown): void {
+    const begun = this.watch.begin();
     try {
-      this.#watch(where, callback());
+      this.#awaitPromise(where, callback());
     } catch (error) {
       this.threw(where, error);
     }
+    this.watch.end(begun, where, this);
   }
 
   // ---- what the transport reports ------------------------------------------------------------------------------------
@@ -192,11 +202,13 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost, Wr
       this.#idle = new IdleTimeout(clock, deadlines, this, idleTimeoutMs, expired);
     }
     publish('packet:connection.opened', () => this.facts());
+    const begun = this.watch.begin();
     try {
       this.reading.hold('connectionCompleted', this.#handler.connectionCompleted());
     } catch (error) {
       this.threw('connectionCompleted', error);
     }
+    this.watch.end(begun, 'connectionCompleted', this);
     if (this.#draining) this.#finishIfQuiet();
   }
 
@@ -307,7 +319,7 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost, Wr
     if (!left || this.#state <= OPEN) this.report(thrown, where);
     // One that is finishing still owes its peer what was sent before.
     if (this.#state > OPEN) return;
-    const error = new PacketError('ERR_PACKET_CALLBACK', `${this.#handler.constructor.name}.${where} threw`, {
+    const error = new PacketError('ERR_PACKET_CALLBACK', `${classNameOf(this.#handler)}.${where} threw`, {
       cause: thrown,
       details: { callback: where },
     });
@@ -423,14 +435,14 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost, Wr
     return service;
   }
 
-  #watch(where: string, result: unknown): void {
+  #awaitPromise(where: string, result: unknown): void {
     if (!isThenable(result)) return;
     this.#busy++;
     const settled = (): void => {
       this.#busy--;
       this.settled();
     };
-    result.then(settled, (error: unknown) => {
+    void whenSettled(result, settled, (error) => {
       this.threw(where, error);
       settled();
     });
@@ -493,4 +505,15 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost, Wr
     });
     return { by: 'timeout', clean: false, error };
   }
+}
+
+/** A class may have a static member `name` of its own. */
+function classNameOf(handler: Connection): string {
+  try {
+    const { name }: { readonly name: unknown } = handler.constructor;
+    if (typeof name === 'string') return name;
+  } catch {
+    // Telling of a connection must not fail for its class's sake.
+  }
+  return 'Connection';
 }

@@ -125,7 +125,7 @@ export class Listener implements ListenSink {
     }
     let handler: Connection;
     try {
-      handler = this.#factory.make();
+      handler = this.#host.watch.run('constructor', () => this.#factory.make());
     } catch (error) {
       peer.refuse();
       this.#admission.leave(remote);
@@ -157,6 +157,7 @@ export class Listener implements ListenSink {
     return {
       clock: host.clock,
       deadlines: host.deadlines,
+      watch: host.watch,
       get workers() {
         return host.workers;
       },

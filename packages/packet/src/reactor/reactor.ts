@@ -1,10 +1,11 @@
 import { type Clock, systemClock } from '../clock.ts';
 import { Deadlines } from '../deadlines.ts';
 import { PacketError } from '../errors.ts';
-import { type ConnectionFacts, observed, publish } from '../events.ts';
+import { publish } from '../events.ts';
 import { optionError, resolveOptions } from '../options.ts';
 import { createPortableEngine, type Engine } from '../transport/index.ts';
 import type { WorkerProxies } from '../workers/index.ts';
+import { BlockedWatch, watchRows } from './blocked-watch.ts';
 import { Connection } from './connection.ts';
 import { ConnectionCore } from './connection-core.ts';
 import {
@@ -18,32 +19,30 @@ import {
 } from './connection-options.ts';
 import type { Overdue } from './deadline.ts';
 import { type DrainOptions, type DrainReport, drainRows, OpenConnections, resolveDrain } from './drain.ts';
+import { type ErrorContext, ErrorHook } from './error-hook.ts';
 import { descriptorCeiling } from './limits.ts';
 import { beginConnection, Listener, type ListenerHost } from './listener.ts';
-import { isThenable } from './reading.ts';
+import { ShutdownHooks } from './shutdown-hooks.ts';
 import { onStopSignals } from './signals.ts';
 import { type Timer, Timers } from './timers.ts';
 import type { WorkerService } from './worker-service.ts';
-
-/** What went wrong where, for the error hook. */
-export interface ErrorContext {
-  /** The callback, such as `receiveData` or `timer`. */
-  readonly where: string;
-  /** The connection whose callback it was, if it was one's. */
-  readonly connection: ConnectionFacts | undefined;
-}
 
 /** Options of a reactor. */
 export interface ReactorOptions {
   /** How long `stop()` lets connections and workers finish, in milliseconds. @defaultValue 10000 */
   readonly drainMs?: number | undefined;
+  /**
+   * A callback that holds the event loop longer is told of as `packet:reactor.blocked`, in milliseconds. 0 is off.
+   * @defaultValue 100
+   */
+  readonly blockedWarnMs?: number | undefined;
   /** Folder of worker files; they are found and started when the reactor starts. */
   readonly workers?: URL | undefined;
   /** Module each worker imports before its own file. */
   readonly workerSetup?: URL | undefined;
   /**
    * Hears every error thrown by a callback. Without it (and without a subscriber to `packet:reactor.error`) each becomes a
-   * process warning, so that none is lost.
+   * process warning, so that none is lost; so does one for which the hook itself throws or rejects.
    */
   readonly onError?: ((error: unknown, context: ErrorContext) => void) | undefined;
   /** Time, for tests. */
@@ -60,6 +59,7 @@ export type HandlerArgs<A extends readonly unknown[]> = [] extends A
   ? { readonly args?: Readonly<A> | undefined }
   : { readonly args: Readonly<A> };
 
+const ROWS = { ...drainRows, ...watchRows };
 const OTHER_NAMES = ['workers', 'workerSetup', 'onError', 'clock', 'engine'];
 
 /**
@@ -72,6 +72,9 @@ export class Reactor {
   readonly #drainMs: number;
   readonly #clock: Clock;
   readonly #engine: Engine;
+  readonly #watch: BlockedWatch;
+  readonly #errors: ErrorHook;
+  readonly #hooks: ShutdownHooks;
   readonly #timers: Timers;
   readonly #connections = new OpenConnections();
   readonly #listeners = new Set<Listener>();
@@ -85,6 +88,8 @@ export class Reactor {
   /** Ends the reading of the worker folder, which may hang in a file's import. */
   readonly #givenUp = new AbortController();
   #stopping: Promise<DrainReport> | undefined;
+  /** Its connections are gone, so there is nothing left that timers and ticks could be for. */
+  #drained = false;
   /** Whether its workers are ready. */
   #ready = false;
   #nextId = 1;
@@ -95,13 +100,17 @@ export class Reactor {
    * @throws PacketError `ERR_PACKET_OPTION`.
    */
   constructor(options: ReactorOptions = {}) {
-    this.#drainMs = resolveOptions('Reactor', drainRows, { ...options }, OTHER_NAMES).drainMs;
+    const { drainMs, blockedWarnMs } = resolveOptions('Reactor', ROWS, { ...options }, OTHER_NAMES);
+    this.#drainMs = drainMs;
     checkUrl('workers', options.workers);
     checkUrl('workerSetup', options.workerSetup);
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#engine = options.engine ?? createPortableEngine();
-    this.#timers = new Timers(this.#clock, (where, callback) => this.#guard(where, callback));
+    this.#watch = new BlockedWatch(this.#clock, blockedWarnMs);
+    this.#errors = new ErrorHook(options.onError, this.#watch);
+    this.#hooks = new ShutdownHooks(this.#errors);
+    this.#timers = new Timers(this.#clock, (callback) => void this.#errors.guard('timer', callback));
     this.#host = this.#makeHost();
     this.stopped = new Promise((resolve) => {
       this.#resolveStopped = resolve;
@@ -238,22 +247,30 @@ export class Reactor {
 
   // ---- timers --------------------------------------------------------------------------------------------------------
 
-  /** Calls `callback` once, `delayMs` milliseconds from now or a little later, never earlier. */
+  /**
+   * Calls `callback` once, `delayMs` milliseconds from now or a little later, never earlier.
+   * @throws PacketError `ERR_PACKET_OPTION`, or `ERR_PACKET_STOPPED` once a stop has ended all connections.
+   */
   addTimer(delayMs: number, callback: () => unknown): Timer {
-    this.#checkRunning('addTimer');
+    this.#checkNotDrained('addTimer');
     return this.#timers.once(delayMs, callback);
   }
 
-  /** Calls `callback` every `intervalMs` milliseconds, counted from now without drift; what it throws does not end it. */
+  /**
+   * Calls `callback` every `intervalMs` milliseconds, counted from now without drift; what it throws does not end it. Turns that
+   * are over when the loop comes to them are left out; a promise it returns is not waited for.
+   * @throws PacketError `ERR_PACKET_OPTION`, or `ERR_PACKET_STOPPED` once a stop has ended all connections.
+   */
   addPeriodicTimer(intervalMs: number, callback: () => unknown): Timer {
-    this.#checkRunning('addPeriodicTimer');
+    this.#checkNotDrained('addPeriodicTimer');
     return this.#timers.every(intervalMs, callback);
   }
 
-  /** Calls `callback` once, on the next turn of the loop. */
+  /** Calls `callback` once, on the next turn of the loop; one added by another waits for the turn after. */
   nextTick(callback: () => unknown): void {
+    if (typeof callback !== 'function') throw optionError('nextTick', 'callback', 'a function', callback);
     setImmediate(() => {
-      if (this.#stopping === undefined) this.#guard('nextTick', callback);
+      if (!this.#drained) void this.#errors.guard('nextTick', callback);
     });
   }
 
@@ -291,8 +308,21 @@ export class Reactor {
   }
 
   /**
-   * Stops accepting, ends each connection once nothing of it is under way, cuts what is left after `drainMs`, then ends
-   * workers and timers. Idempotent; a later call with `drainMs: 0` cuts at once. Resolves when everything is closed.
+   * Calls `hook` once when the reactor stops: after it has stopped listening and before any connection is ended, so a hook may
+   * still speak to them. The hook added last runs first; a promise is waited for before the next one runs and before
+   * connections drain, within the drain time that both share. After it, hooks are still called, and not waited for. What a hook throws
+   * reaches the error hook and keeps no other from running. To do something when everything is closed, await `stopped`.
+   * @returns A function that takes the hook away again.
+   * @throws PacketError `ERR_PACKET_OPTION`, or `ERR_PACKET_STOPPED` once it is being stopped.
+   */
+  onShutdown(hook: () => unknown): () => void {
+    this.#checkRunning('onShutdown');
+    return this.#hooks.add(hook);
+  }
+
+  /**
+   * Stops accepting, runs the shutdown hooks, ends each connection once nothing of it is under way, cuts what is left after
+   * `drainMs`, then ends workers and timers. Idempotent; a later call with `drainMs: 0` cuts at once. Resolves when everything is closed.
    * @throws PacketError `ERR_PACKET_OPTION`; nothing was begun.
    */
   stop(options: DrainOptions = {}): Promise<DrainReport> {
@@ -301,6 +331,7 @@ export class Reactor {
       this.#stopping = this.#stop(drainMs);
       void this.#stopping.then(this.#resolveStopped);
     } else if (drainMs === 0) {
+      this.#hooks.giveUp();
       this.#connections.cut();
       void this.#workers?.close(0);
     }
@@ -311,7 +342,9 @@ export class Reactor {
     const begun = this.#clock.now();
     await Promise.allSettled([...this.#starting]);
     await Promise.all([...this.#listeners].map((listener) => listener.closeSocket()));
-    const drained = await this.#connections.drain(this.#clock, drainMs);
+    await this.#hooks.run(this.#clock, drainMs);
+    const drained = await this.#connections.drain(this.#clock, Math.max(0, drainMs - (this.#clock.now() - begun)));
+    this.#drained = true;
     await Promise.all([...this.#listeners].map((listener) => listener.stop({ drainMs: 0 })));
     this.#givenUp.abort();
     // First those that run or are starting, then those a start still under way came to.
@@ -339,7 +372,8 @@ export class Reactor {
         // Stopped while the folder was read.
         if (this.#stopping !== undefined) void workers.close(0);
       },
-      onError: (error, where) => this.#report(error, where, undefined),
+      onError: (error, where) => this.#errors.report(error, where, undefined),
+      watched: (where, callback) => this.#watch.run(where, callback),
     });
   }
 
@@ -353,13 +387,14 @@ export class Reactor {
     const workers = (): WorkerService | undefined => (this.#ready ? this.#workers : undefined);
     return {
       clock: this.#clock,
+      watch: this.#watch,
       deadlines: new Deadlines<Overdue>(this.#clock, (item) => item.overdue()),
       engine: this.#engine,
       drainMs: this.#drainMs,
       get workers() {
         return workers();
       },
-      report: (error, where, connection) => this.#report(error, where, connection),
+      report: (error, where, connection) => this.#errors.report(error, where, connection),
       nextConnectionId: () => this.#nextId++,
       adopt: (core) => this.#connections.add(core),
       forget: (core) => this.#connections.delete(core),
@@ -371,36 +406,15 @@ export class Reactor {
     };
   }
 
-  #guard(where: string, callback: () => unknown): void {
-    try {
-      const result = callback();
-      if (isThenable(result)) result.then(undefined, (error: unknown) => this.#report(error, where, undefined));
-    } catch (error) {
-      this.#report(error, where, undefined);
-    }
-  }
-
-  #report(error: unknown, where: string, connection: ConnectionFacts | undefined): void {
-    const { onError } = this.#options;
-    publish('packet:reactor.error', () => ({ error, connection, where }));
-    try {
-      if (onError !== undefined) onError(error, { where, connection });
-      else if (!observed('packet:reactor.error')) warn(error, where);
-    } catch (second) {
-      warn(second, 'onError');
-    }
-  }
-
   #checkRunning(what: string): void {
     if (this.#stopping === undefined) return;
     throw new PacketError('ERR_PACKET_STOPPED', `${what}: the reactor is stopped`);
   }
-}
 
-/** A warning shows the text only, so the stack is the text. */
-function warn(error: unknown, where: string): void {
-  const shown = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  process.emitWarning(`in ${where}: ${shown}`, 'PacketWarning');
+  /** What drains may still wait, for a reply of its own that is due later. */
+  #checkNotDrained(what: string): void {
+    if (this.#drained) this.#checkRunning(what);
+  }
 }
 
 function checkHandler(owner: string, Handler: unknown): void {

@@ -1,11 +1,16 @@
 import { PacketError } from '../errors.ts';
+import type { ConnectionFacts } from '../events.ts';
 import { type Framer, INCOMPLETE } from '../framing/index.ts';
+import type { BlockedWatch } from './blocked-watch.ts';
 import type { Connection } from './connection.ts';
+import { isThenable, whenSettled } from './thenable.ts';
 
 /** What the reading side needs from the connection it belongs to. */
 export interface ReadingHost {
   /** Whether the handler may still be told of input. */
   readonly readable: boolean;
+  readonly watch: BlockedWatch;
+  facts(): ConnectionFacts;
   pauseTransport(): void;
   resumeTransport(): void;
   /** Runs a callback outside the order of the input. */
@@ -64,7 +69,7 @@ export class Reading {
 
   /** Whether nothing of the input is under way: no pause, no promise, no part of a message. */
   get quiet(): boolean {
-    return !this.#userPaused && this.#held === 0 && (this.#framer === undefined || this.#framer.heldBytes === 0);
+    return !this.#userPaused && this.#held === 0 && this.#heldBytes === 0;
   }
 
   /** From now on input goes through `framer` and whole messages to `sink`, beginning with what `framer` holds already. */
@@ -76,16 +81,23 @@ export class Reading {
 
   bytes(chunk: Buffer): void {
     if (this.#framer !== undefined) {
-      this.#framer.push(chunk);
+      try {
+        this.#framer.push(chunk);
+      } catch (error) {
+        this.#refuse(error);
+        return;
+      }
       this.#advance();
       return;
     }
+    const begun = this.#host.watch.begin();
     try {
       const result: unknown = this.#handler.receiveData(chunk);
       if (result !== undefined) this.hold('receiveData', result);
     } catch (error) {
       this.#host.threw('receiveData', error);
     }
+    this.#host.watch.end(begun, 'receiveData', this.#host);
   }
 
   end(): void {
@@ -110,9 +122,10 @@ export class Reading {
   hold(where: string, result: unknown): void {
     if (!isThenable(result)) return;
     if (this.#held++ === 0) this.#host.pauseTransport();
-    result.then(
+    void whenSettled(
+      result,
       () => this.#release(),
-      (error: unknown) => {
+      (error) => {
         this.#host.threw(where, error);
         this.#release();
       },
@@ -126,7 +139,21 @@ export class Reading {
 
   /** Lets go of what was read and not told. */
   drop(): void {
-    this.#framer?.release();
+    try {
+      this.#framer?.release();
+    } catch (error) {
+      this.#host.threw('framer', error);
+    }
+  }
+
+  /** A framer may be the user's: one that does not even know what it holds, holds nothing. */
+  get #heldBytes(): number {
+    try {
+      return this.#framer?.heldBytes ?? 0;
+    } catch (error) {
+      this.#host.threw('framer', error);
+      return 0;
+    }
   }
 
   get #mayTell(): boolean {
@@ -164,21 +191,27 @@ export class Reading {
       // After the peer's end the last message may lack its terminator.
       message = this.#ended ? framer.finish() : framer.next();
     } catch (error) {
-      this.#host.refused(
-        error instanceof PacketError
-          ? error
-          : new PacketError('ERR_PACKET_FRAME_MALFORMED', 'the framer threw', { cause: error }),
-      );
+      this.#refuse(error);
       return false;
     }
     if (message === INCOMPLETE) return false;
+    const begun = this.#host.watch.begin();
     try {
       const result = sink.message(message);
       if (result !== undefined) this.hold('receiveMessage', result);
     } catch (error) {
       this.#host.threw('receiveMessage', error);
     }
+    this.#host.watch.end(begun, 'receiveMessage', this.#host);
     return true;
+  }
+
+  #refuse(error: unknown): void {
+    this.#host.refused(
+      error instanceof PacketError
+        ? error
+        : new PacketError('ERR_PACKET_FRAME_MALFORMED', 'the framer threw', { cause: error }),
+    );
   }
 
   #release(): void {
@@ -196,9 +229,4 @@ export class Reading {
       this.#host.settled();
     });
   }
-}
-
-/** Whether a callback returned something to wait for. */
-export function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
 }

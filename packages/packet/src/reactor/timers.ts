@@ -35,11 +35,11 @@ class ReactorTimer implements Timer {
 /** The timers of one reactor. */
 export class Timers {
   readonly #clock: Clock;
-  readonly #guard: (where: string, callback: () => unknown) => void;
+  readonly #guard: (callback: () => unknown) => void;
   readonly #timers = new Set<ReactorTimer>();
 
   /** @param guard Runs a callback so that what it throws ends nothing. */
-  constructor(clock: Clock, guard: (where: string, callback: () => unknown) => void) {
+  constructor(clock: Clock, guard: (callback: () => unknown) => void) {
     this.#clock = clock;
     this.#guard = guard;
   }
@@ -49,26 +49,28 @@ export class Timers {
   }
 
   once(delayMs: number, callback: () => unknown): Timer {
-    checkDelay('addTimer', delayMs, 0);
+    checkTimer('addTimer', 'delayMs', delayMs, 0, callback);
     const timer = new ReactorTimer(this.#timers);
     timer.wait(this.#clock, delayMs, () => {
       timer.cancel();
-      this.#guard('timer', callback);
+      this.#guard(callback);
     });
     return timer;
   }
 
   /** Fires on multiples of `intervalMs` after now, so it does not drift; turns missed while the loop was busy are skipped. */
   every(intervalMs: number, callback: () => unknown): Timer {
-    checkDelay('addPeriodicTimer', intervalMs, 1);
+    checkTimer('addPeriodicTimer', 'intervalMs', intervalMs, 1, callback);
     const timer = new ReactorTimer(this.#timers);
     const start = this.#clock.now();
+    let turns = 0;
     const arm = (): void => {
-      const turns = Math.floor((this.#clock.now() - start) / intervalMs) + 1;
+      // At least the next one: rounded, the turn that just came may seem not to be over yet.
+      turns = Math.max(turns, Math.floor((this.#clock.now() - start) / intervalMs)) + 1;
       timer.wait(this.#clock, start + turns * intervalMs - this.#clock.now(), fire);
     };
     const fire = (): void => {
-      this.#guard('timer', callback);
+      this.#guard(callback);
       if (timer.active) arm();
     };
     arm();
@@ -80,7 +82,9 @@ export class Timers {
   }
 }
 
-function checkDelay(owner: string, delayMs: number, least: number): void {
-  if (Number.isFinite(delayMs) && delayMs >= least && delayMs <= LONGEST_TIMEOUT_MS) return;
-  throw optionError(owner, 'delayMs', `a number in ${least}..${LONGEST_TIMEOUT_MS} (ms)`, delayMs);
+function checkTimer(owner: string, option: string, ms: number, least: number, callback: unknown): void {
+  if (!Number.isFinite(ms) || ms < least || ms > LONGEST_TIMEOUT_MS) {
+    throw optionError(owner, option, `a number in ${least}..${LONGEST_TIMEOUT_MS} (ms)`, ms);
+  }
+  if (typeof callback !== 'function') throw optionError(owner, 'callback', 'a function', callback);
 }

@@ -5,6 +5,9 @@ import type { Call, CallTable } from './calls.ts';
 import { isThenable } from './thenable.ts';
 import { DefaultWorkerProxy, WorkerProxy, type WorkerProxyClass, type WorkerRequest } from './worker-proxy.ts';
 
+/** Runs a callback and tells of it if it holds the event loop. */
+export type Watched = <T>(where: string, callback: () => T) => T;
+
 /** Where a user's {@link WorkerProxy} sits: calls its hooks where it has some, and keeps what they throw from the rest. */
 export class ProxySeat {
   readonly proxy: WorkerProxy;
@@ -13,6 +16,7 @@ export class ProxySeat {
   readonly seesReplies: boolean;
   readonly #receives: boolean;
   readonly #onError: (error: unknown, where: string) => void;
+  readonly #watched: Watched;
   #reportedUnreceived = false;
 
   constructor(
@@ -20,8 +24,10 @@ export class ProxySeat {
     worker: string,
     key: string | undefined,
     onError: (error: unknown, where: string) => void,
+    watched: Watched = (_where, callback) => callback(),
   ) {
     this.proxy = new (ProxyClass ?? DefaultWorkerProxy)({ worker, key });
+    this.#watched = watched;
     this.seesRequests = this.proxy.request !== WorkerProxy.prototype.request;
     this.seesReplies = this.proxy.reply !== WorkerProxy.prototype.reply;
     this.#receives = this.proxy.receiveData !== WorkerProxy.prototype.receiveData;
@@ -53,7 +59,7 @@ export class ProxySeat {
     const request = new HeldRequest(call, table, forward);
     call.request = request;
     try {
-      this.proxy.request(request);
+      this.#watched(this.#where('request'), () => this.proxy.request(request));
     } catch (error) {
       request.fail(error);
     }
@@ -62,13 +68,14 @@ export class ProxySeat {
 
   /** What the caller gets for the worker's answer. @throws what the hook throws. */
   reply(value: unknown, call: Call, table: CallTable): unknown {
-    call.request ??= new HeldRequest(call, table, undefined);
-    return this.proxy.reply(value, call.request);
+    const request = call.request ?? new HeldRequest(call, table, undefined);
+    call.request = request;
+    return this.#watched(this.#where('reply'), () => this.proxy.reply(value, request));
   }
 
   #guard(hook: string, callback: () => unknown): void {
     try {
-      const result = callback();
+      const result = this.#watched(this.#where(hook), callback);
       if (isThenable(result)) result.then(undefined, (error: unknown) => this.#onError(error, this.#where(hook)));
     } catch (error) {
       this.#onError(error, this.#where(hook));

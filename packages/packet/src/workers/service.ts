@@ -9,7 +9,7 @@ import { type OriginCalls, Origins } from './origins.ts';
 import { inheritedExecArgv, inlinePlaces, processPlaces } from './places.ts';
 import { type CallTarget, Pool, type PoolStats } from './pool.ts';
 import { checkAskOptions, type FaceHost, ProxyFaces, unknownWorkerError } from './proxy-faces.ts';
-import { ProxySeat } from './proxy-seat.ts';
+import { ProxySeat, type Watched } from './proxy-seat.ts';
 import type { WorkerProxy } from './worker-proxy.ts';
 import type { CallOptions, WorkerProxies } from './worker-registry.ts';
 
@@ -32,6 +32,8 @@ export interface WorkerServiceOptions {
   readonly transport?: 'process' | 'inline' | undefined;
   /** Hears what no caller hears: deaths outside calls, parking, hooks that threw. */
   readonly onError: (error: unknown, where: string) => void;
+  /** Runs a hook of a proxy so that one that holds the event loop is told of. @defaultValue plainly */
+  readonly watched?: Watched | undefined;
 }
 
 /** The workers of one reactor, with their figures. */
@@ -194,7 +196,7 @@ class Service implements Workers, FaceHost {
   #makePool(definition: WorkerDefinition, key: string | undefined, options: unknown): Pool {
     const { name: worker, limits, url, ProxyClass } = definition;
     const execArgv = [...(this.#options.execArgv ?? inheritedExecArgv()), ...definition.execArgv];
-    const { setup, clock, makeReactor, onError } = this.#options;
+    const { setup, clock, makeReactor, onError, watched } = this.#options;
     const transport = this.#options.transport ?? limits.transport;
     return new Pool({
       worker,
@@ -203,7 +205,7 @@ class Service implements Workers, FaceHost {
       order: (index) => ({ worker, key, index, url, setup: setup?.href, options }),
       open: transport === 'inline' ? inlinePlaces(clock, makeReactor) : processPlaces(execArgv),
       table: this.#table,
-      seat: new ProxySeat(ProxyClass, worker, key, onError),
+      seat: new ProxySeat(ProxyClass, worker, key, onError, watched),
       holder: this.#holder,
       onError,
     });
