@@ -1,3 +1,4 @@
+export { authority, authorityFile, type CertificateName, certificate, certificateFiles } from './certificates.ts';
 export { LineClient } from './line-client.ts';
 export { needsProgram, needsRoot } from './needs.ts';
 export type { NetTest, NetTestOptions } from './net-test.ts';

@@ -3,4 +3,16 @@ export { createMemoryEngine } from './memory.ts';
 export { createPortableEngine } from './portable.ts';
 export { createRelayEngine } from './relay.ts';
 export { relayIncoming, serveRelay } from './relay-owner.ts';
+export type {
+  ClientTlsOptions,
+  Pem,
+  SecureOptions,
+  SecureSink,
+  ServerTlsOptions,
+  SniLookup,
+  TlsCredentials,
+  TlsInfo,
+  TlsSide,
+} from './tls.ts';
+export { ClientTls, clientTlsRows, plaintextError, ServerTls, secure, serverTlsRows } from './tls.ts';
 export type * from './transport.ts';

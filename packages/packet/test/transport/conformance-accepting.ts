@@ -107,7 +107,7 @@ export function acceptingRules(make: MakeEngine): void {
     const clients = ['1', '2', '3'].map((name) => stage.connect(desk.endpoint, name));
     for (const client of clients) {
       client.writeText(client.name);
-      await client.saw('opened');
+      await stage.connected(client);
     }
     await stage.roundTrip();
     assert.equal(desk.accepted, 0);
@@ -127,7 +127,7 @@ export function acceptingRules(make: MakeEngine): void {
     const desk = await stage.listen();
     desk.listener.suspend();
     const client = stage.connect(desk.endpoint, 'held', { ended: () => client.end() });
-    await client.saw('opened');
+    await stage.connected(client);
     await stage.roundTrip();
     await desk.listener.close();
     await client.saw('closed');

@@ -171,7 +171,7 @@ export function closingRules(make: MakeEngine): void {
     const desk = await stage.desk();
     const client = stage.connect(desk.endpoint);
     const incoming = await desk.next();
-    await client.saw('opened');
+    await stage.connected(client);
     client.writeText('never read');
     await stage.roundTrip();
     incoming.refuse(); // closing with unread bytes is a reset

@@ -26,7 +26,7 @@ export function openingRules(make: MakeEngine): void {
     const client = stage.connect(desk.endpoint);
     client.writeText('early');
     const incoming = await desk.next();
-    await client.saw('opened');
+    await stage.connected(client);
     await stage.roundTrip();
     const server = stage.open(incoming);
     assert.deepEqual(server.events, []);

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import type { CloseReason, Transport, TransportSink } from '../../src/transport/index.ts';
+import type { CloseReason, SecureSink, TlsInfo, Transport } from '../../src/transport/index.ts';
 
 /** What a {@link Probe} can be told to do when an event arrives; runs after the event was noted. */
 export interface Reactions {
   opened?: () => void;
+  secured?: (info: TlsInfo) => void;
   bytes?: (chunk: Buffer) => void;
   drained?: () => void;
   ended?: (clean: boolean) => void;
@@ -34,7 +35,7 @@ export class Scene {
  * A sink that notes everything and checks the rules that hold always: opened first, nothing after closed, nothing but
  * closed after abort, neither bytes nor ended while paused, drained only with nothing pending, never re-entrant.
  */
-export class Probe implements TransportSink {
+export class Probe implements SecureSink {
   readonly reads = 'kept';
   readonly name: string;
   readonly on: Reactions;
@@ -44,6 +45,8 @@ export class Probe implements TransportSink {
   received = 0;
   drains = 0;
   reason: CloseReason | undefined;
+  /** What the handshake agreed on, over TLS. */
+  tls: TlsInfo | undefined;
   readonly #scene: Scene;
   #transport: Transport | undefined;
   #paused = false;
@@ -63,7 +66,7 @@ export class Probe implements TransportSink {
   }
 
   /** Takes the transport that `make` opens with this probe as its sink. */
-  own(make: (sink: TransportSink) => Transport): this {
+  own(make: (sink: SecureSink) => Transport): this {
     this.#transport = this.#scene.run(() => make(this));
     return this;
   }
@@ -145,6 +148,12 @@ export class Probe implements TransportSink {
     if (this.events.length > 0) this.#violation('opened was not first');
     this.#note('opened');
     this.on.opened?.();
+  }
+
+  secured(info: TlsInfo): void {
+    if (this.events.length !== 1) this.#violation('secured was not right after opened');
+    this.tls = info;
+    this.on.secured?.(info);
   }
 
   bytes(chunk: Buffer): void {

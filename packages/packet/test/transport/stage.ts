@@ -12,6 +12,7 @@ import type {
   ListenEndpoint,
   ListenOptions,
   ListenSink,
+  Transport,
   TransportListener,
 } from '../../src/transport/index.ts';
 import { Probe, type Reactions, Scene } from './probe.ts';
@@ -20,6 +21,8 @@ import { Probe, type Reactions, Scene } from './probe.ts';
 export interface EngineUnderTest {
   readonly engine: Engine;
   readonly close?: () => unknown;
+  /** Resolves with the client's address once a listener can have it; where absent, that is when it is open. */
+  readonly connected?: (client: Transport) => Promise<Address | undefined>;
 }
 
 export type MakeEngine = () => EngineUnderTest | Promise<EngineUnderTest>;
@@ -81,6 +84,7 @@ export interface Pair {
 export class Stage {
   readonly engine: Engine;
   readonly scene: Scene = new Scene();
+  readonly #made: EngineUnderTest;
   readonly #t: NetTest;
   readonly #probes: Probe[] = [];
   #desk: Desk | undefined;
@@ -88,12 +92,13 @@ export class Stage {
   static async open(t: NetTest, make: MakeEngine): Promise<Stage> {
     const made = await make();
     if (made.close !== undefined) t.cleanup(made.close);
-    return new Stage(t, made.engine);
+    return new Stage(t, made);
   }
 
-  constructor(t: NetTest, engine: Engine) {
+  constructor(t: NetTest, made: EngineUnderTest) {
     this.#t = t;
-    this.engine = engine;
+    this.#made = made;
+    this.engine = made.engine;
     t.cleanup(() => this.#finish());
   }
 
@@ -126,15 +131,21 @@ export class Stage {
     return this.keep(this.probe(name, on)).own((sink) => incoming.open(sink));
   }
 
+  /** Waits until the client's connection has reached the listener, whether or not anyone takes it there. */
+  async connected(client: Probe): Promise<Address | undefined> {
+    if (this.#made.connected !== undefined) return await this.#made.connected(client.transport);
+    await client.saw('opened');
+    return client.transport.local;
+  }
+
   /** Both ends of a new connection, opened. */
   async pair(reactions: { client?: Reactions; server?: Reactions; name?: string } = {}): Promise<Pair> {
     const desk = await this.desk();
     const name = reactions.name ?? '';
     const client = this.connect(desk.endpoint, `client${name}`, reactions.client);
-    await client.saw('opened');
     // Not just the next: a connection the test aborted may have been accepted before.
-    const server = this.open(await desk.next(client.transport.local), `server${name}`, reactions.server);
-    await server.saw('opened');
+    const server = this.open(await desk.next(await this.connected(client)), `server${name}`, reactions.server);
+    await Promise.all([client.saw('opened'), server.saw('opened')]);
     return { client, server };
   }
 

@@ -1,0 +1,191 @@
+import { EventEmitter } from 'node:events';
+import type { Duplex } from 'node:stream';
+import {
+  createSecureContext,
+  createServer,
+  type SecureContext,
+  type SecureContextOptions,
+  type Server,
+  type TLSSocket,
+} from 'node:tls';
+import { LONGEST_TIMEOUT_MS } from '../clock.ts';
+import { errnoOf, messageOf, PacketError } from '../errors.ts';
+import { clientCertificateError, tlsError } from './tls-errors.ts';
+import { authorizationErrorOf } from './tls-info.ts';
+import {
+  checkCredentials,
+  type GivenCredentials,
+  type ResolvedServerTls,
+  resolveServerTls,
+  type ServerTlsOptions,
+  type TlsCredentials,
+} from './tls-options.ts';
+
+/** OpenSSL's SSL_OP_NO_TICKET. */
+const NO_TICKET = 0x4000;
+
+/** How a handshake ended. One of the two is called, once, possibly from inside {@link TlsSide.begin}. */
+export interface HandshakeEvents {
+  secured(socket: TLSSocket): void;
+  failed(error: PacketError): void;
+}
+
+/** One side of TLS: begins handshakes over streams of TLS records. */
+export interface TlsSide {
+  readonly handshakeTimeoutMs: number;
+  begin(records: Duplex, events: HandshakeEvents): void;
+}
+
+/** What every server of Node's is made from here; replaced as a whole by a reload. */
+interface Loaded {
+  readonly options: ResolvedServerTls;
+  readonly server: Server;
+}
+
+/**
+ * The server side of TLS for one listener: its certificates are parsed once, not per connection.
+ *
+ * It owns no socket and needs no closing.
+ */
+export class ServerTls implements TlsSide {
+  readonly #owner: string;
+  #loaded: Loaded;
+
+  /** @throws PacketError `ERR_PACKET_OPTION`, also for a key or certificate that cannot be used. */
+  constructor(owner: string, options: ServerTlsOptions) {
+    this.#owner = owner;
+    this.#loaded = load(owner, options);
+  }
+
+  get handshakeTimeoutMs(): number {
+    return this.#loaded.options.handshakeTimeoutMs;
+  }
+
+  /**
+   * Takes these options for connections from now on; sessions of before are not resumed.
+   * @throws PacketError `ERR_PACKET_OPTION`; the old ones stay in use.
+   */
+  reload(options: ServerTlsOptions): void {
+    this.#loaded = load(this.#owner, options);
+  }
+
+  begin(records: Duplex, events: HandshakeEvents): void {
+    const { server } = this.#loaded;
+    // A server of Node's reports handshakes by events that do not say which stream they are about. Each stream is
+    // therefore given in through a view of the server that hears only of this one.
+    const view: Server = Object.create(server, {
+      emit: {
+        value(name: string, ...args: unknown[]): boolean {
+          if (name === 'secureConnection') events.secured(args[0] as TLSSocket);
+          else if (name === 'tlsClientError') events.failed(failure(args[0], args[1] as TLSSocket));
+          else return Reflect.apply(EventEmitter.prototype.emit, view, [name, ...args]);
+          return true;
+        },
+      },
+    });
+    view.emit('connection', records);
+  }
+}
+
+function failure(error: unknown, socket: TLSSocket): PacketError {
+  const refused = authorizationErrorOf(socket);
+  if (refused !== undefined) return clientCertificateError(error, refused);
+  const reason = errnoOf(error);
+  if (reason === 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE') return clientCertificateError(error, reason);
+  return tlsError(error);
+}
+
+function load(owner: string, given: ServerTlsOptions): Loaded {
+  const options = resolveServerTls(owner, given);
+  const { ca, ciphers, alpnProtocols, sni, ticketKeys } = given;
+  const shared: SecureContextOptions = {
+    minVersion: options.minVersion,
+    honorCipherOrder: true,
+    ...(ca === undefined ? {} : { ca: ca as string | Buffer | (string | Buffer)[] }),
+    ...(ciphers === undefined ? {} : { ciphers }),
+    ...(options.sessionTickets ? {} : { secureOptions: NO_TICKET }),
+  };
+  const make = (name: string, credentials: TlsCredentials): SecureContext =>
+    usable(name, () => createSecureContext({ ...shared, ...keysOf(credentials) }));
+  const server = usable(owner, () =>
+    createServer({
+      ...shared,
+      ...keysOf(given),
+      ...(alpnProtocols === undefined ? {} : { ALPNProtocols: [...alpnProtocols] }),
+      ...(ticketKeys === undefined ? {} : { ticketKeys }),
+      ...(sni === undefined ? {} : { SNICallback: sniCallback(owner, sni, make) }),
+      requestCert: options.clientCertificate !== 'none',
+      rejectUnauthorized: options.clientCertificate === 'require',
+      // The deadline is ours, on the connection's clock.
+      handshakeTimeout: LONGEST_TIMEOUT_MS,
+    }),
+  );
+  return { options, server };
+}
+
+/** Runs what parses keys. @throws PacketError `ERR_PACKET_OPTION` with OpenSSL's error as its cause. */
+export function usable<T>(owner: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    throw new PacketError(
+      'ERR_PACKET_OPTION',
+      `${owner}: the key, certificate or ciphers cannot be used: ${messageOf(error)}`,
+      {
+        cause: error,
+        details: { option: 'tls', reason: errnoOf(error) },
+      },
+    );
+  }
+}
+
+/** The part of Node's options that is secret. */
+export function keysOf(given: GivenCredentials): SecureContextOptions {
+  const { key, cert, pfx, passphrase } = given;
+  return {
+    ...(key === undefined ? {} : { key: key as string | Buffer | (string | Buffer)[] }),
+    ...(cert === undefined ? {} : { cert: cert as string | Buffer | (string | Buffer)[] }),
+    ...(pfx === undefined ? {} : { pfx }),
+    ...(passphrase === undefined ? {} : { passphrase }),
+  };
+}
+
+type SniCallback = (servername: string, done: (error: Error | null, context?: SecureContext) => void) => void;
+
+function sniCallback(
+  owner: string,
+  sni: NonNullable<ServerTlsOptions['sni']>,
+  make: (name: string, credentials: TlsCredentials) => SecureContext,
+): SniCallback {
+  if (typeof sni !== 'function') {
+    const contexts = new Map<string, SecureContext>();
+    for (const [name, credentials] of Object.entries(sni)) {
+      contexts.set(name.toLowerCase(), make(`${owner}.sni["${name}"]`, credentials));
+    }
+    return (servername, done) => {
+      const name = servername.toLowerCase();
+      const dot = name.indexOf('.');
+      // One label, leftmost, as in certificates (RFC 6125 6.4.3).
+      const wildcard = dot < 0 ? undefined : contexts.get(`*${name.slice(dot)}`);
+      done(null, contexts.get(name) ?? wildcard);
+    };
+  }
+  const made = new WeakMap<TlsCredentials, SecureContext>();
+  const find = async (servername: string): Promise<SecureContext | undefined> => {
+    const credentials = await sni(servername);
+    if (credentials === undefined) return undefined;
+    let context = made.get(credentials);
+    if (context === undefined) {
+      checkCredentials(`${owner}.sni`, credentials, true);
+      context = make(`${owner}.sni`, credentials);
+      made.set(credentials, context);
+    }
+    return context;
+  };
+  return (servername, done) => {
+    find(servername).then(
+      (context) => done(null, context),
+      (error: unknown) => done(error instanceof Error ? error : new Error(messageOf(error))),
+    );
+  };
+}

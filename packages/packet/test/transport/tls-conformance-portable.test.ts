@@ -1,0 +1,8 @@
+import { createPortableEngine } from '../../src/transport/index.ts';
+import { transportConformance } from './conformance.ts';
+import { overTls } from './over-tls.ts';
+
+transportConformance(
+  'portable + TLS',
+  overTls(() => ({ engine: createPortableEngine() })),
+);
