@@ -309,7 +309,7 @@ export function outputRules(make: MakeEngine): void {
     const { client } = await stage.pair();
     const error = await client.writeFile(2 ** 30, 0, 10);
     assert(error && 'details' in error);
-    assert.deepEqual(error.details, { errno: 'EBADF' });
+    assert.deepEqual(error.details, { errno: 'EBADF', missingBytes: 10 });
     assert.equal(client.reason, undefined, 'the connection lives on');
   });
 
