@@ -25,16 +25,16 @@ export function ratioPlot(comparison: Comparison): Markup {
 <line class="one" x1="${x(1)}" x2="${x(1)}" y1="${TOP - 6}" y2="${height}"/>
 <text class="tick" x="${x(1)}" y="10" text-anchor="${x(1) > WIDTH / 2 ? 'end' : 'middle'}">1.00 = ${base}</text>
 ${goalLine(comparison.goal, x, height)}
-${rows.map((row, at) => bar(row, base, TOP + at * ROW_HEIGHT, x))}
+${rows.map((row, at) => bar(row, comparison, TOP + at * ROW_HEIGHT, x))}
 </svg>`;
 }
 
-function bar(row: ComparisonRow, base: string, y: number, x: (ratio: number) => number): Markup {
-  const ratio = row.ratios[base];
+function bar(row: ComparisonRow, { bases, unit }: Comparison, y: number, x: (ratio: number) => number): Markup {
+  const ratio = row.ratios[bases[0] ?? ''];
   if (ratio === undefined) return html``;
   const middle = y + 25;
   const { low, high } = ratio.spread;
-  const rate = row.rate === undefined ? '' : ` · ${countText(row.rate.median)}/s`;
+  const rate = row.rate === undefined ? '' : ` · ${countText(row.rate.median)} ${unit}`;
   return html`<text class="name" x="2" y="${y + 12}">${rowName(row)}${rate}</text>
 <rect class="bar ${row.role}" x="0" y="${y + 17}" width="${x(ratio.median)}" height="16" rx="2"/>
 <path class="spread" d="M${x(low)} ${middle}H${x(high)}M${x(low)} ${middle - 4}v8M${x(high)} ${middle - 4}v8"/>
