@@ -162,6 +162,11 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost, Wr
     this.#await('connect', this.#setup.openTimeoutMs);
   }
 
+  /** Another transport took over for the one it was started with; called before `opened`. */
+  swap(from: Transport, to: Transport): void {
+    if (this.#transport === from) this.#transport = to;
+  }
+
   /** Gives the attempt to open up when `signal` fires. */
   abortOpeningOn(signal: AbortSignal): void {
     const giveUp = (): void => {

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { framingRows } from '../framing/index.ts';
 import { type Given, type NumberRow, optionError, type Resolved, resolveOptions } from '../options.ts';
+import type { NameResolver } from './connecting/name-resolver.ts';
 
 const ownConnectionRows = {
   idleTimeoutMs: { kind: 'number', fallback: 0, min: 1, max: 2_147_483_647, unit: 'ms', off: 0 },
@@ -28,6 +29,10 @@ export const serverRows: typeof connectionRows & typeof ownServerRows = { ...con
 
 const ownClientRows = {
   connectTimeoutMs: { kind: 'number', fallback: 20_000, min: 1, max: 2_147_483_647, unit: 'ms', off: 0 },
+  dnsTimeoutMs: { kind: 'number', fallback: 5000, min: 1, max: 2_147_483_647, unit: 'ms', off: 0 },
+  resolutionDelayMs: { kind: 'number', fallback: 50, min: 0, max: 60_000, unit: 'ms' },
+  attemptDelayMs: { kind: 'number', fallback: 250, min: 10, max: 60_000, unit: 'ms' },
+  maxAddresses: { kind: 'number', fallback: 32, min: 1, max: 1000, unit: 'count' },
 } as const;
 
 /** Options of a client connection: those of every connection and its own. */
@@ -79,9 +84,19 @@ export interface ServerOptions extends ConnectionOptions {
 export interface ClientOptions extends ConnectionOptions {
   /** Longest time from `connect()` to an open connection, name lookup included, in milliseconds. 0 is off. @defaultValue 20000 */
   readonly connectTimeoutMs?: number | undefined;
-  /** Local address to connect from. The system chooses by default. */
+  /** Longest time to wait for the addresses of a host name, in milliseconds. 0 is off. @defaultValue 5000 */
+  readonly dnsTimeoutMs?: number | undefined;
+  /** How long IPv6 addresses are waited for when IPv4 ones are known first (RFC 8305), in milliseconds. @defaultValue 50 */
+  readonly resolutionDelayMs?: number | undefined;
+  /** When the next address of a host is tried beside those that have not answered yet, in milliseconds. @defaultValue 250 */
+  readonly attemptDelayMs?: number | undefined;
+  /** Most addresses of a host that are tried. @defaultValue 32 */
+  readonly maxAddresses?: number | undefined;
+  /** Looks the host name up. Default: the reactor's. */
+  readonly resolver?: NameResolver | undefined;
+  /** Local address to connect from; only addresses of its family are tried. The system chooses by default. */
   readonly localAddress?: string | undefined;
-  /** Local port to connect from. The system chooses by default. */
+  /** Local port to connect from; addresses of a host are then tried one after the other. The system chooses by default. */
   readonly localPort?: number | undefined;
   /** Gives the attempt up; `unbind` follows with `ERR_PACKET_ABORTED`. Without effect once connected. */
   readonly signal?: AbortSignal | undefined;
@@ -104,7 +119,7 @@ export type ResolvedServerOptions = Resolved<typeof serverRows>;
 export type ResolvedClientOptions = Resolved<typeof clientRows>;
 
 const LISTEN_NAMES = ['host', 'port', 'path', 'fd', 'args'];
-const CONNECT_NAMES = ['host', 'port', 'path', 'args', 'localAddress', 'localPort', 'signal'];
+const CONNECT_NAMES = ['host', 'port', 'path', 'args', 'localAddress', 'localPort', 'signal', 'resolver'];
 
 /** @throws PacketError `ERR_PACKET_OPTION`. */
 export function resolveServerOptions(given: ListenAt & ServerOptions): ResolvedServerOptions {
@@ -114,16 +129,16 @@ export function resolveServerOptions(given: ListenAt & ServerOptions): ResolvedS
 }
 
 /** @throws PacketError `ERR_PACKET_OPTION`. */
-export function resolveClientOptions(given: ConnectTo & ClientOptions): ResolvedClientOptions {
-  const resolved = resolveOptions('connect', clientRows, { ...given }, CONNECT_NAMES);
-  checkWaters('connect', resolved);
-  checkPort('connect', 'localPort', given.localPort ?? 0);
+export function resolveClientOptions(owner: string, given: ConnectTo & ClientOptions): ResolvedClientOptions {
+  const resolved = resolveOptions(owner, clientRows, { ...given }, CONNECT_NAMES);
+  checkWaters(owner, resolved);
+  checkPort(owner, 'localPort', given.localPort ?? 0);
   const { localAddress, signal } = given;
   if (localAddress !== undefined && isIP(String(localAddress)) === 0) {
-    throw optionError('connect', 'localAddress', 'an IP address', localAddress);
+    throw optionError(owner, 'localAddress', 'an IP address', localAddress);
   }
   if (signal !== undefined && !(signal instanceof AbortSignal))
-    throw optionError('connect', 'signal', 'an AbortSignal', signal);
+    throw optionError(owner, 'signal', 'an AbortSignal', signal);
   return resolved;
 }
 

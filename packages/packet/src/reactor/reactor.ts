@@ -6,6 +6,9 @@ import { optionError, resolveOptions } from '../options.ts';
 import { createPortableEngine, type Engine } from '../transport/index.ts';
 import type { WorkerProxies } from '../workers/index.ts';
 import { BlockedWatch, watchRows } from './blocked-watch.ts';
+import { type ClientHost, type ClientPlan, checkResolver, openClient, planClient } from './connecting/client-plan.ts';
+import type { NameResolver } from './connecting/name-resolver.ts';
+import { createResolver } from './connecting/resolver.ts';
 import { Connection } from './connection.ts';
 import { ConnectionCore } from './connection-core.ts';
 import {
@@ -13,7 +16,6 @@ import {
   type ConnectTo,
   endpointOf,
   type ListenAt,
-  resolveClientOptions,
   resolveServerOptions,
   type ServerOptions,
 } from './connection-options.ts';
@@ -49,6 +51,8 @@ export interface ReactorOptions {
   readonly clock?: Clock | undefined;
   /** Who owns the sockets. */
   readonly engine?: Engine | undefined;
+  /** Looks host names up. Default: one made by `createResolver()`. */
+  readonly resolver?: NameResolver | undefined;
 }
 
 /** A class of connections whose constructor takes `A`. */
@@ -60,7 +64,7 @@ export type HandlerArgs<A extends readonly unknown[]> = [] extends A
   : { readonly args: Readonly<A> };
 
 const ROWS = { ...drainRows, ...watchRows };
-const OTHER_NAMES = ['workers', 'workerSetup', 'onError', 'clock', 'engine'];
+const OTHER_NAMES = ['workers', 'workerSetup', 'onError', 'clock', 'engine', 'resolver'];
 
 /**
  * An event loop's worth of servers, connections, timers and workers, with one owner: `stop()` closes all of them.
@@ -80,6 +84,7 @@ export class Reactor {
   readonly #listeners = new Set<Listener>();
   readonly #starting = new Set<Promise<unknown>>();
   readonly #host: ListenerHost;
+  readonly #clientHost: ClientHost;
   /** Resolves when the reactor has been stopped and everything is closed. */
   readonly stopped: Promise<DrainReport>;
   #resolveStopped: (report: DrainReport) => void = () => undefined;
@@ -104,6 +109,7 @@ export class Reactor {
     this.#drainMs = drainMs;
     checkUrl('workers', options.workers);
     checkUrl('workerSetup', options.workerSetup);
+    checkResolver('Reactor', options.resolver);
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#engine = options.engine ?? createPortableEngine();
@@ -112,6 +118,8 @@ export class Reactor {
     this.#hooks = new ShutdownHooks(this.#errors);
     this.#timers = new Timers(this.#clock, (callback) => void this.#errors.guard('timer', callback));
     this.#host = this.#makeHost();
+    const resolver = options.resolver ?? createResolver();
+    this.#clientHost = { clock: this.#clock, engine: this.#engine, resolver };
     this.stopped = new Promise((resolve) => {
       this.#resolveStopped = resolve;
     });
@@ -211,13 +219,18 @@ export class Reactor {
     Handler: ConnectionClass<C, A>,
     init?: (connection: C) => unknown,
   ): C {
-    const options = resolveClientOptions(to);
-    const endpoint = endpointOf('connect', { ...to });
-    if ('fd' in endpoint) throw optionError('connect', 'fd', 'absent', endpoint.fd);
+    const plan = planClient('connect', to);
     const args = argumentsOf('connect', to.args);
     checkHandler('connect', Handler);
     this.#checkRunning('connect');
     const handler = new Handler(...(args as A));
+    this.#open(plan, handler, init as (connection: Connection) => unknown);
+    return handler;
+  }
+
+  /** Gives the handler a core of its own and connects it. */
+  #open(plan: ClientPlan, handler: Connection, init: ((connection: Connection) => unknown) | undefined): void {
+    const { options, signal } = plan;
     const core = new ConnectionCore(
       this.#host.nextConnectionId(),
       {
@@ -231,18 +244,10 @@ export class Reactor {
       handler,
     );
     this.#host.adopt(core);
-    const { noDelay } = options;
-    const { localAddress, localPort, signal } = to;
-    const engineOptions = {
-      noDelay,
-      ...(localAddress === undefined ? {} : { localAddress }),
-      ...(localPort === undefined ? {} : { localPort }),
-    };
-    beginConnection(core, handler, init as (connection: Connection) => unknown, () =>
-      this.#engine.connect(endpoint, engineOptions, core),
+    beginConnection(core, handler, init, () =>
+      openClient(plan, this.#clientHost, core, (pending, found) => core.swap(pending, found)),
     );
     if (signal !== undefined) core.abortOpeningOn(signal);
-    return handler;
   }
 
   // ---- timers --------------------------------------------------------------------------------------------------------

@@ -207,7 +207,10 @@ class Dial {
   #failure(): PacketError {
     const { host, port, options } = this.#init;
     if (this.#queue.seen === 0) {
-      return lookupError(host, 'ENODATA', { why: 'the resolver returned no address', servers: this.#init.resolver.servers });
+      return lookupError(host, 'ENODATA', {
+        why: 'the resolver returned no address',
+        servers: this.#init.resolver.servers,
+      });
     }
     if (this.#failed.length === 0) return noSuchFamily(host, port, options.localAddress);
     return connectFailure(host, port, this.#failed);

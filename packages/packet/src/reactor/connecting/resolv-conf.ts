@@ -22,7 +22,10 @@ export function parseResolvConf(text: string): ResolvConf {
   let search: readonly string[] = [];
   let ndots = 1;
   for (const line of text.split(/\r?\n/)) {
-    const [keyword = '', ...values] = line.replace(/[#;].*/, '').trim().split(/\s+/);
+    const [keyword = '', ...values] = line
+      .replace(/[#;].*/, '')
+      .trim()
+      .split(/\s+/);
     if (keyword === 'nameserver' && values[0] !== undefined) servers.push(values[0]);
     else if (keyword === 'search') search = values.map(plainDomain).filter((domain) => domain !== '');
     else if (keyword === 'domain') search = values.slice(0, 1).map(plainDomain);

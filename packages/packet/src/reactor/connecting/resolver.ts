@@ -3,13 +3,7 @@ import { errnoOf, type PacketError } from '../../errors.ts';
 import { optionError, type Resolved, resolveOptions } from '../../options.ts';
 import { type HostName, knownAddresses, readHostName } from './host-name.ts';
 import { HOSTS_FILE, type Hosts, parseHosts, WatchedFile } from './hosts-file.ts';
-import {
-  givenUp,
-  type LaterAddresses,
-  lookupError,
-  type NameResolver,
-  type ResolvedAddress,
-} from './name-resolver.ts';
+import { givenUp, type LaterAddresses, lookupError, type NameResolver, type ResolvedAddress } from './name-resolver.ts';
 import { candidates, parseResolvConf, RESOLV_CONF, type ResolvConf } from './resolv-conf.ts';
 import { Turns } from './turns.ts';
 
@@ -125,9 +119,7 @@ class DnsResolver implements NameResolver {
 }
 
 /** What became of asking for one family: addresses, or the code of the failure. */
-type Answer =
-  | { readonly addresses: readonly ResolvedAddress[] }
-  | { readonly errno: string; readonly cause: unknown };
+type Answer = { readonly addresses: readonly ResolvedAddress[] } | { readonly errno: string; readonly cause: unknown };
 
 /** One look-up at the name servers. */
 class Query {

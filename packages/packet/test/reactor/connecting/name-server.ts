@@ -102,7 +102,8 @@ export class NameServer {
         const end = 2 + rest.readUInt16BE(0);
         void this.#reply(rest.subarray(2, end), 'tcp').then((reply) => {
           if (reply === 'reset') socket.resetAndDestroy();
-          else if (reply !== undefined) socket.write(Buffer.concat([Buffer.from([reply.length >> 8, reply.length & 255]), reply]));
+          else if (reply !== undefined)
+            socket.write(Buffer.concat([Buffer.from([reply.length >> 8, reply.length & 255]), reply]));
         });
         rest = rest.subarray(end);
       }
@@ -162,7 +163,8 @@ function record(type: 'A' | 'AAAA', address: string): Buffer {
 
 function ipv6Bytes(address: string): Buffer {
   const [before = '', after] = address.split('::');
-  const words = (text: string): number[] => (text === '' ? [] : text.split(':').map((word) => Number.parseInt(word, 16)));
+  const words = (text: string): number[] =>
+    text === '' ? [] : text.split(':').map((word) => Number.parseInt(word, 16));
   const head = words(before);
   const tail = words(after ?? '');
   const all = [...head, ...new Array<number>(8 - head.length - tail.length).fill(0), ...tail];

@@ -9,14 +9,7 @@ import type { NameResolver, ResolvedAddress } from '../../../src/reactor/connect
 import { createResolver, type ResolverOptions } from '../../../src/reactor/connecting/resolver.ts';
 import { createSystemResolver } from '../../../src/reactor/connecting/system-resolver.ts';
 import { Turns } from '../../../src/reactor/connecting/turns.ts';
-import {
-  type Answering,
-  NameServer,
-  NO_ADDRESS,
-  NO_SUCH_NAME,
-  REFUSED,
-  SERVER_FAILURE,
-} from './name-server.ts';
+import { type Answering, NameServer, NO_ADDRESS, NO_SUCH_NAME, REFUSED, SERVER_FAILURE } from './name-server.ts';
 
 /** A resolver that asks only `server`, and reads no file of the machine. */
 async function asking(
@@ -129,12 +122,15 @@ netTest('a truncated answer is asked for again over TCP', async (t) => {
   assert.ok(server.questions.some(({ over }) => over === 'tcp'));
 });
 
-netTest('a server that resets the TCP connection of a truncated answer ends the look-up, not the program', async (t) => {
-  const { resolver } = await asking(t, ({ over }) => (over === 'udp' ? { truncated: true } : 'reset'), {
-    timeoutMs: 20,
-  });
-  assert.equal((await failureOf(resolver.lookup('reset.example', NEVER))).code, 'ERR_PACKET_DNS');
-});
+netTest(
+  'a server that resets the TCP connection of a truncated answer ends the look-up, not the program',
+  async (t) => {
+    const { resolver } = await asking(t, ({ over }) => (over === 'udp' ? { truncated: true } : 'reset'), {
+      timeoutMs: 20,
+    });
+    assert.equal((await failureOf(resolver.lookup('reset.example', NEVER))).code, 'ERR_PACKET_DNS');
+  },
+);
 
 netTest('giving up closes the sockets of a look-up at once and rejects with the reason', async (t) => {
   const { resolver, server } = await asking(t, () => 'silence', { timeoutMs: 600_000 });
@@ -246,7 +242,10 @@ netTest('the hosts file comes before DNS and is read again when it changed', asy
 netTest('names with fewer dots than ndots go through the search domains first, the others last', async (t) => {
   const resolvConf = join(await folder(t), 'resolv.conf');
   const { resolver, server } = await asking(t, () => NO_SUCH_NAME, { resolvConf });
-  writeFileSync(resolvConf, '; comment\nnameserver 192.0.2.53\nsearch one.example. two.example\noptions rotate ndots:2\n');
+  writeFileSync(
+    resolvConf,
+    '; comment\nnameserver 192.0.2.53\nsearch one.example. two.example\noptions rotate ndots:2\n',
+  );
   assert.equal((await failureOf(resolver.lookup('db.main', NEVER))).details.errno, 'ENOTFOUND');
   assert.deepEqual(server.names, ['db.main.one.example', 'db.main.two.example', 'db.main']);
   server.questions.length = 0;

@@ -1,0 +1,84 @@
+import { isIP } from 'node:net';
+import type { Clock } from '../../clock.ts';
+import { optionError } from '../../options.ts';
+import type { ConnectOptions, Endpoint, Engine, Transport, TransportSink } from '../../transport/index.ts';
+import {
+  type ClientOptions,
+  type ConnectTo,
+  endpointOf,
+  type ResolvedClientOptions,
+  resolveClientOptions,
+} from '../connection-options.ts';
+import { dial } from './dial.ts';
+import type { NameResolver } from './name-resolver.ts';
+
+/** A connect that was checked and can be made, any number of times. */
+export interface ClientPlan {
+  readonly endpoint: Endpoint;
+  readonly options: ResolvedClientOptions;
+  readonly engineOptions: ConnectOptions;
+  /** Its own; the reactor's when it has none. */
+  readonly resolver: NameResolver | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** What connecting needs from the reactor. */
+export interface ClientHost {
+  readonly clock: Clock;
+  readonly engine: Engine;
+  readonly resolver: NameResolver;
+}
+
+/** Checks what `connect` or `reconnect` was given. @throws PacketError `ERR_PACKET_OPTION`; nothing was begun. */
+export function planClient(owner: string, to: ConnectTo & ClientOptions): ClientPlan {
+  const options = resolveClientOptions(owner, to);
+  const endpoint = endpointOf(owner, { ...to });
+  if ('fd' in endpoint) throw optionError(owner, 'fd', 'absent', endpoint.fd);
+  const { localAddress, localPort, signal, resolver } = to;
+  checkResolver(owner, resolver);
+  const engineOptions = {
+    noDelay: options.noDelay,
+    ...(localAddress === undefined ? {} : { localAddress }),
+    ...(localPort === undefined ? {} : { localPort }),
+  };
+  return { endpoint, options, engineOptions, resolver, signal };
+}
+
+/**
+ * Begins to connect; success is `opened`, failure `closed`.
+ *
+ * A path or an IP address goes to the engine as it is. For a name the transport returned is a pending one, until
+ * `adopted` is told, just before `opened`, which transport took its place.
+ */
+export function openClient(
+  plan: ClientPlan,
+  host: ClientHost,
+  sink: TransportSink,
+  adopted: (pending: Transport, found: Transport) => void,
+): Transport {
+  const { endpoint, engineOptions, options } = plan;
+  const { engine, clock } = host;
+  if ('path' in endpoint || isIP(endpoint.host) !== 0) return engine.connect(endpoint, engineOptions, sink);
+  const pending: Transport = dial(
+    {
+      host: endpoint.host,
+      port: endpoint.port,
+      clock,
+      engine,
+      resolver: plan.resolver ?? host.resolver,
+      options: engineOptions,
+      timing: options,
+      adopted: (found) => adopted(pending, found),
+    },
+    sink,
+  );
+  return pending;
+}
+
+/** @throws PacketError `ERR_PACKET_OPTION` for what cannot look names up. */
+export function checkResolver(owner: string, resolver: unknown): void {
+  if (resolver === undefined) return;
+  const usable =
+    typeof resolver === 'object' && resolver !== null && 'lookup' in resolver && typeof resolver.lookup === 'function';
+  if (!usable) throw optionError(owner, 'resolver', 'a NameResolver, such as createResolver() makes', resolver);
+}
