@@ -207,3 +207,18 @@ netTest('worker-server: what the worker is told reaches the master unasked', asy
   connect(port, '127.0.0.1').end('all is well\n');
   assert.equal(await line(), 'reported: all is well');
 });
+
+netTest('behind-a-proxy: the client is the one the proxy names, and a denied one is turned away', async (t) => {
+  const { port, line } = await serve(t, 'behind-a-proxy');
+  const header = (client: string): string => `PROXY TCP4 ${client} 198.51.100.1 4711 443\r\n`;
+  assert.equal(
+    await answer(port, `${header('192.0.2.7')}hello`),
+    'you are 192.0.2.7, by way of 127.0.0.1, and said hello',
+  );
+  assert.equal(await answer(port, header('203.0.113.9')), '');
+  assert.equal(await line(), 'rejected 203.0.113.9: denied');
+  const socket = connect({ host: '127.0.0.1', port, localAddress: '127.0.0.2' });
+  t.cleanup(() => socket.destroy());
+  await once(socket, 'close');
+  assert.equal(await line(), 'rejected 127.0.0.2: untrusted-proxy');
+});

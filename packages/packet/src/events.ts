@@ -31,8 +31,22 @@ export interface PacketEvents {
   'packet:listener.started': { readonly addresses: readonly Address[] };
   'packet:listener.closed': { readonly addresses: readonly Address[] };
   'packet:listener.rejected': {
-    readonly reason: 'max-connections' | 'max-per-ip' | 'fd-limit' | 'handler';
+    readonly reason:
+      | 'denied'
+      | 'max-connections'
+      | 'max-per-ip'
+      | 'rate'
+      | 'rate-per-ip'
+      | 'fd-limit'
+      | 'untrusted-proxy'
+      | 'proxy-header'
+      | 'handler';
     readonly remote: Address;
+    /** The limit that was reached, where it is a number. */
+    readonly limit?: number | undefined;
+    /** Connections (`fd-limit`: descriptors) open when it was. */
+    readonly open?: number | undefined;
+    readonly error?: PacketError | undefined;
   };
   'packet:listener.trouble': { readonly error: PacketError };
   'packet:connection.opened': ConnectionFacts;

@@ -16,6 +16,7 @@ export interface NumberRow {
     | 'restarts'
     | 'port'
     | 'levels'
+    | 'bits'
     | 'count';
   /** A value outside `min..max` that switches the rule off. */
   readonly off?: number;

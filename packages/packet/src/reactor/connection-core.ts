@@ -4,6 +4,7 @@ import { PacketError } from '../errors.ts';
 import { type ConnectionFacts, publish } from '../events.ts';
 import type { Address, CloseReason, Transport, TransportSink } from '../transport/index.ts';
 import type { WorkerProxies } from '../workers/index.ts';
+import type { ProxyFacts } from './accepting/proxy-gate.ts';
 import type { BlockedWatch } from './blocked-watch.ts';
 import type { Connection } from './connection.ts';
 import type { ResolvedConnectionOptions } from './connection-options.ts';
@@ -59,8 +60,9 @@ export interface ConnectionSetup {
 export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost, WritingHost, DeadlineOwner {
   readonly reads = 'kept';
   readonly id: number;
-  /** Whom its place in its listener was given to. */
+  /** Whom its place in its listener was given to; undefined for a client, and for a connection of a proxy's own. */
   readonly source: Address | undefined;
+  readonly proxy: ProxyFacts | undefined;
   readonly reading: Reading;
   readonly writing: Writing;
   readonly #setup: ConnectionSetup;
@@ -82,11 +84,12 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost, Wr
   #proxies: WorkerProxies | undefined;
   #forgetSignal: (() => void) | undefined;
 
-  constructor(id: number, setup: ConnectionSetup, handler: Connection, source?: Address) {
+  constructor(id: number, setup: ConnectionSetup, handler: Connection, source?: Address, proxy?: ProxyFacts) {
     this.id = id;
     this.#setup = setup;
     this.#handler = handler;
     this.source = source;
+    this.proxy = proxy;
     this.reading = new Reading(this, handler);
     this.writing = new Writing(this, setup.options);
     this.#startedAt = setup.host.clock.now();

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { framingRows } from '../framing/index.ts';
 import { type Given, type NumberRow, optionError, type Resolved, resolveOptions } from '../options.ts';
+import { ACCEPT_LISTS, type AcceptOptions, acceptRows } from './accepting/accept-options.ts';
 import type { NameResolver } from './connecting/name-resolver.ts';
 
 const ownConnectionRows = {
@@ -19,13 +20,15 @@ const ownServerRows = {
   firstByteTimeoutMs: { kind: 'number', fallback: 60_000, min: 1, max: 2_147_483_647, unit: 'ms', off: 0 },
   drainGraceMs: { kind: 'number', fallback: 1_000, min: 1, max: 60_000, unit: 'ms', off: 0 },
   backlog: { kind: 'number', fallback: 511, min: 1, max: 65_535, unit: 'connections' },
-  maxConnections: { kind: 'number', fallback: 10_000, min: 1, max: 10_000_000, unit: 'connections' },
-  maxConnectionsPerIp: { kind: 'number', fallback: 256, min: 1, max: 10_000_000, unit: 'connections', off: 0 },
   ipv6Only: { kind: 'boolean', fallback: false },
 } as const;
 
-/** Options of a server: those of its connections and its own. */
-export const serverRows: typeof connectionRows & typeof ownServerRows = { ...connectionRows, ...ownServerRows };
+/** Options of a server: those of its connections, whom it accepts, and its own. */
+export const serverRows: typeof connectionRows & typeof acceptRows & typeof ownServerRows = {
+  ...connectionRows,
+  ...acceptRows,
+  ...ownServerRows,
+};
 
 const ownClientRows = {
   connectTimeoutMs: { kind: 'number', fallback: 20_000, min: 1, max: 2_147_483_647, unit: 'ms', off: 0 },
@@ -62,7 +65,7 @@ export interface ConnectionOptions {
 }
 
 /** Limits and timeouts of a server. */
-export interface ServerOptions extends ConnectionOptions {
+export interface ServerOptions extends ConnectionOptions, AcceptOptions {
   /** Closes an accepted connection that sent nothing for this long, in milliseconds. 0 is off. @defaultValue 60000 */
   readonly firstByteTimeoutMs?: number | undefined;
   /**
@@ -72,10 +75,6 @@ export interface ServerOptions extends ConnectionOptions {
   readonly drainGraceMs?: number | undefined;
   /** Connections the kernel holds before they are accepted; it caps this silently (SOMAXCONN). @defaultValue 511 */
   readonly backlog?: number | undefined;
-  /** Open connections of this server; one more is closed at once. @defaultValue 10000 */
-  readonly maxConnections?: number | undefined;
-  /** Open connections of one source address, loopback excepted. 0 is off. @defaultValue 256 */
-  readonly maxConnectionsPerIp?: number | undefined;
   /** Whether a listener on an IPv6 address refuses IPv4 clients. @defaultValue false */
   readonly ipv6Only?: boolean | undefined;
 }
@@ -118,8 +117,8 @@ export type ResolvedServerOptions = Resolved<typeof serverRows>;
 /** Options of a client connection with defaults filled in. */
 export type ResolvedClientOptions = Resolved<typeof clientRows>;
 
-const LISTEN_NAMES = ['host', 'port', 'path', 'fd', 'args'];
 const CONNECT_NAMES = ['host', 'port', 'path', 'args', 'localAddress', 'localPort', 'signal', 'resolver'];
+const LISTEN_NAMES = ['host', 'port', 'path', 'fd', 'args', ...ACCEPT_LISTS];
 
 /** @throws PacketError `ERR_PACKET_OPTION`. */
 export function resolveServerOptions(given: ListenAt & ServerOptions): ResolvedServerOptions {

@@ -2,6 +2,7 @@ import { PacketError } from '../errors.ts';
 import { optionError } from '../options.ts';
 import type { Address, CloseReason } from '../transport/index.ts';
 import type { WorkerProxies } from '../workers/index.ts';
+import type { ProxyFacts } from './accepting/proxy-gate.ts';
 import type { ConnectionCore } from './connection-core.ts';
 import type { FileSource, SendFileOptions } from './file-sending.ts';
 import type { Ask, AskOptions } from './worker-service.ts';
@@ -193,6 +194,11 @@ export class Connection {
   /** The peer's address, once open. */
   get remoteAddress(): Address | undefined {
     return this.#bound.remote;
+  }
+
+  /** What the proxy in front said of this connection; undefined without one (see `proxyProtocol` of `startServer`). */
+  get proxy(): ProxyFacts | undefined {
+    return this.#bound.proxy;
   }
 
   /** Our address, once open. */

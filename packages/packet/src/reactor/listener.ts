@@ -1,12 +1,15 @@
 import { PacketError } from '../errors.ts';
 import { publish } from '../events.ts';
 import type { Address, Engine, Incoming, ListenEndpoint, ListenSink, TransportListener } from '../transport/index.ts';
+import type { AcceptLists } from './accepting/accept-options.ts';
+import { Admission, type Rejection } from './accepting/admission.ts';
+import type { NoDescriptor } from './accepting/descriptors.ts';
+import { type ProxiedIncoming, type ProxyFacts, ProxyGate } from './accepting/proxy-gate.ts';
 import { bindCore, type Connection } from './connection.ts';
 import { ConnectionCore, type ConnectionHost, type ConnectionSetup } from './connection-core.ts';
 import type { ResolvedServerOptions } from './connection-options.ts';
 import { type DrainOptions, type DrainReport, OpenConnections, resolveDrain } from './drain.ts';
 import { installFramer } from './framed-connection.ts';
-import { Admission } from './limits.ts';
 
 /** What a listener needs from its reactor. */
 export interface ListenerHost extends ConnectionHost {
@@ -14,8 +17,8 @@ export interface ListenerHost extends ConnectionHost {
   readonly drainMs: number;
   nextConnectionId(): number;
   adopt(core: ConnectionCore): void;
-  /** Sockets owned now, and the most there may be. */
-  descriptors(): { readonly used: number; readonly most: number };
+  /** Undefined while the process has descriptors for one more connection. */
+  descriptors(): NoDescriptor | undefined;
   listenerClosed(listener: Listener): void;
 }
 
@@ -31,15 +34,17 @@ export class Listener implements ListenSink {
   readonly #options: ResolvedServerOptions;
   readonly #setup: ConnectionSetup;
   readonly #factory: HandlerFactory;
+  readonly #lists: AcceptLists;
   readonly #admission: Admission;
+  readonly #proxies: ProxyGate | undefined;
   readonly #open = new OpenConnections();
   #transport: TransportListener | undefined;
   #stopping: Promise<DrainReport> | undefined;
   #accepted = 0;
-  #rejected = 0;
+  #refusals = 0;
 
   /** @internal */
-  constructor(host: ListenerHost, options: ResolvedServerOptions, factory: HandlerFactory) {
+  constructor(host: ListenerHost, options: ResolvedServerOptions, lists: AcceptLists, factory: HandlerFactory) {
     this.#host = host;
     this.#options = options;
     this.#factory = factory;
@@ -51,7 +56,15 @@ export class Listener implements ListenSink {
       firstByteTimeoutMs: options.firstByteTimeoutMs,
       drainGraceMs: options.drainGraceMs,
     };
-    this.#admission = new Admission(options);
+    this.#lists = lists;
+    this.#admission = new Admission(options, lists, host.clock, () => host.descriptors());
+    const { proxyProtocol } = options;
+    if (proxyProtocol !== 'off') {
+      this.#proxies = new ProxyGate(host.clock, options, proxyProtocol, {
+        named: (peer) => this.#named(peer),
+        unnamed: (remote, error) => this.#unnamed(remote, error),
+      });
+    }
   }
 
   /** @internal */
@@ -80,7 +93,7 @@ export class Listener implements ListenSink {
 
   /** Connections served and turned away so far. */
   stats(): { readonly open: number; readonly accepted: number; readonly rejected: number } {
-    return { open: this.#open.size, accepted: this.#accepted, rejected: this.#rejected };
+    return { open: this.#open.size, accepted: this.#accepted, rejected: this.#refusals };
   }
 
   /** Stops accepting; connections already accepted go on. */
@@ -108,35 +121,22 @@ export class Listener implements ListenSink {
   /** @internal */
   async closeSocket(): Promise<void> {
     await this.#transport?.close();
+    await this.#proxies?.close();
   }
 
   // ---- what the transport reports ------------------------------------------------------------------------------------
 
   /** @internal */
   incoming(peer: Incoming): void {
+    if (this.#stopping !== undefined) {
+      peer.refuse();
+      return;
+    }
+    if (this.#proxies !== undefined && this.#ofProxy(peer, this.#proxies)) return;
     const { remote } = peer;
-    const reason = this.#stopping === undefined ? this.#admission.admit(remote, this.#host.descriptors()) : undefined;
-    if (reason !== undefined || this.#stopping !== undefined) {
-      peer.refuse();
-      if (reason === undefined) return;
-      this.#rejected++;
-      publish('packet:listener.rejected', () => ({ reason, remote }));
-      return;
-    }
-    let handler: Connection;
-    try {
-      handler = this.#host.watch.run('constructor', () => this.#factory.make());
-    } catch (error) {
-      peer.refuse();
-      this.#admission.leave(remote);
-      this.#rejected++;
-      publish('packet:listener.rejected', () => ({ reason: 'handler', remote }));
-      const facts = { id: 0, side: 'server', handler: 'constructor', remote } as const;
-      this.#host.report(error, 'constructor', facts);
-      return;
-    }
-    this.#accepted++;
-    this.#serve(peer, handler, remote);
+    const rejection = this.#admission.admit(remote);
+    if (rejection === undefined) this.#welcome(peer, remote, undefined);
+    else this.#refuse(peer, rejection);
   }
 
   /** @internal */
@@ -144,10 +144,59 @@ export class Listener implements ListenSink {
     publish('packet:listener.trouble', () => ({ error }));
   }
 
-  #serve(peer: Incoming, handler: Connection, remote: Address): void {
-    const host = this.#host;
-    const core = new ConnectionCore(host.nextConnectionId(), this.#setup, handler, remote);
-    host.adopt(core);
+  /** Deals with connections where proxies are expected; false for one that is a direct client's. */
+  #ofProxy(peer: Incoming, proxies: ProxyGate): boolean {
+    if (this.#lists.trusted?.has(peer.remote) !== true) {
+      if (this.#options.untrustedPeers === 'serve') return false;
+      this.#refuse(peer, { reason: 'untrusted-proxy' });
+      return true;
+    }
+    const rejection = this.#admission.admitUnnamed();
+    if (rejection === undefined) proxies.read(peer);
+    else this.#refuse(peer, rejection);
+    return true;
+  }
+
+  #named(peer: ProxiedIncoming): void {
+    // A proxy's own connection, such as its health check, has no client whom lists and limits could be about.
+    const source = peer.proxy.command === 'local' ? undefined : peer.remote;
+    const rejection = this.#admission.name(source);
+    if (rejection === undefined) this.#welcome(peer, source, peer.proxy);
+    else this.#refuse(peer, rejection);
+  }
+
+  #unnamed(remote: Address, error: PacketError): void {
+    this.#admission.leave(undefined);
+    this.#rejected(remote, { reason: 'proxy-header', error });
+  }
+
+  #refuse(peer: Incoming, rejection: Rejection): void {
+    const { remote } = peer;
+    peer.refuse();
+    this.#rejected(remote, rejection);
+  }
+
+  #rejected(remote: Address, rejection: Rejection): void {
+    this.#refusals++;
+    publish('packet:listener.rejected', () => ({ ...rejection, remote }));
+    // Refused by the system itself, which is more than this one connection's trouble.
+    if (rejection.reason === 'fd-limit' && rejection.error !== undefined) this.trouble(rejection.error);
+  }
+
+  #welcome(peer: Incoming, source: Address | undefined, proxy: ProxyFacts | undefined): void {
+    let handler: Connection;
+    try {
+      handler = this.#host.watch.run('constructor', () => this.#factory.make());
+    } catch (error) {
+      this.#admission.leave(source);
+      this.#refuse(peer, { reason: 'handler' });
+      const facts = { id: 0, side: 'server', handler: 'constructor', remote: peer.remote } as const;
+      this.#host.report(error, 'constructor', facts);
+      return;
+    }
+    this.#accepted++;
+    const core = new ConnectionCore(this.#host.nextConnectionId(), this.#setup, handler, source, proxy);
+    this.#host.adopt(core);
     this.#open.add(core);
     beginConnection(core, handler, this.#factory.init, () => peer.open(core));
   }
@@ -164,7 +213,7 @@ export class Listener implements ListenSink {
       report: (error, where, connection) => host.report(error, where, connection),
       forget: (core) => {
         this.#open.delete(core);
-        if (core.source !== undefined) this.#admission.leave(core.source);
+        this.#admission.leave(core.source);
         host.forget(core);
       },
     };

@@ -5,6 +5,8 @@ import { publish } from '../events.ts';
 import { optionError, resolveOptions } from '../options.ts';
 import { createPortableEngine, type Engine } from '../transport/index.ts';
 import type { WorkerProxies } from '../workers/index.ts';
+import { readLists } from './accepting/accept-options.ts';
+import { DescriptorCeiling } from './accepting/descriptors.ts';
 import { BlockedWatch, watchRows } from './blocked-watch.ts';
 import { type ClientHost, type ClientPlan, checkResolver, openClient, planClient } from './connecting/client-plan.ts';
 import type { NameResolver } from './connecting/name-resolver.ts';
@@ -22,7 +24,6 @@ import {
 import type { Overdue } from './deadline.ts';
 import { type DrainOptions, type DrainReport, drainRows, OpenConnections, resolveDrain } from './drain.ts';
 import { type ErrorContext, ErrorHook } from './error-hook.ts';
-import { descriptorCeiling } from './limits.ts';
 import { beginConnection, Listener, type ListenerHost } from './listener.ts';
 import { ShutdownHooks } from './shutdown-hooks.ts';
 import { onStopSignals } from './signals.ts';
@@ -98,7 +99,7 @@ export class Reactor {
   /** Whether its workers are ready. */
   #ready = false;
   #nextId = 1;
-  #descriptors: number | undefined;
+  #descriptors: DescriptorCeiling | undefined;
 
   /**
    * Makes a reactor without starting its workers; most programs use {@link Reactor.run}.
@@ -191,12 +192,16 @@ export class Reactor {
     init?: (connection: C) => unknown,
   ): Promise<Listener> {
     const options = resolveServerOptions(at);
+    const lists = readLists('startServer', at);
     const endpoint = endpointOf('startServer', { ...at });
     const args = argumentsOf('startServer', at.args);
     checkHandler('startServer', Handler);
     this.#checkRunning('startServer');
     const make = (): Connection => new Handler(...(args as A));
-    const listener = new Listener(this.#host, options, { make, init: init as (connection: Connection) => unknown });
+    const listener = new Listener(this.#host, options, lists, {
+      make,
+      init: init as (connection: Connection) => unknown,
+    });
     const listening = listener.listen(endpoint);
     this.#starting.add(listening);
     try {
@@ -404,8 +409,8 @@ export class Reactor {
       adopt: (core) => this.#connections.add(core),
       forget: (core) => this.#connections.delete(core),
       descriptors: () => {
-        this.#descriptors ??= descriptorCeiling();
-        return { used: this.#connections.size, most: this.#descriptors };
+        this.#descriptors ??= new DescriptorCeiling();
+        return this.#descriptors.full(this.#connections.size);
       },
       listenerClosed: (listener) => this.#listeners.delete(listener),
     };

@@ -20,6 +20,10 @@ export class AddressList {
     }
   }
 
+  get isEmpty(): boolean {
+    return !this.#unix && this.#blocks.rules.length === 0;
+  }
+
   /** An IPv4 address is found however it is written (`::ffff:10.0.0.1`). */
   has(address: Address): boolean {
     if (address.family === 'unix') return this.#unix;

@@ -1,0 +1,104 @@
+import { closeSync, openSync } from 'node:fs';
+import { errnoOf, type PacketError, wrapError } from '../../errors.ts';
+
+/** Descriptors kept from clients, for files, workers and the program itself. */
+const RESERVED_DESCRIPTORS = 64;
+
+/** Of the reserve what the program may have open before its first client; the rest stays free. */
+const PROGRAM_DESCRIPTORS = 32;
+
+/** So close to the ceiling each connection is asked about; further away one of {@link SELDOM}. */
+const NEAR_DESCRIPTORS = 256;
+const SELDOM = 32;
+
+/** What is opened to learn which descriptor the system would give next. */
+const PROBE_PATH = '/dev/null';
+
+/** That the process has no descriptor left for one more connection. */
+export interface NoDescriptor {
+  /** Most descriptors that may be open, beside those the program had open before its first client. */
+  readonly limit: number;
+  /** How many are open, at the least. */
+  readonly open: number;
+  /** The system's refusal (`EMFILE`, `ENFILE`), told once until there is room again. */
+  readonly error: PacketError | undefined;
+}
+
+/**
+ * Keeps the last descriptors of a process out of the hands of clients: they get the soft limit on open files less 64.
+ *
+ * At the limit itself Node closes new clients without telling anyone, so listeners stay below it. Descriptors are a matter of
+ * the whole process: files, workers and other reactors count too. Nobody counts them one by one. The system always gives
+ * the lowest number that is free, so when that number is the ceiling or above, all below it are taken.
+ */
+export class DescriptorCeiling {
+  readonly #limit: number;
+  readonly #lowestFree: () => number;
+  /** What the program had open before its first client. */
+  #own: number | undefined;
+  #open = 0;
+  #asked = 0;
+  #exhausted = false;
+
+  /**
+   * @param limit Most descriptors clients and everything opened since the first of them may take.
+   * @param lowestFree The descriptor that would be opened next. Throws as the system does.
+   */
+  constructor(limit: number = descriptorLimit(), lowestFree: () => number = lowestFreeDescriptor) {
+    this.#limit = limit;
+    this.#lowestFree = lowestFree;
+  }
+
+  /**
+   * Whether the connection just accepted must go again; undefined if it may stay.
+   * @param others Other connections of the caller, which count where the system cannot be asked.
+   */
+  full(others: number): NoDescriptor | undefined {
+    if (this.#limit === Number.POSITIVE_INFINITY) return undefined;
+    if (this.#limit - this.#open > NEAR_DESCRIPTORS && this.#asked++ % SELDOM !== 0) return undefined;
+    try {
+      this.#open = this.#openBeside(this.#lowestFree() - 1);
+    } catch (error) {
+      const errno = errnoOf(error);
+      if (errno === 'EMFILE' || errno === 'ENFILE') return this.#none(error);
+      this.#open = others;
+    }
+    this.#exhausted = false;
+    return this.#open < this.#limit ? undefined : { limit: this.#limit, open: this.#open, error: undefined };
+  }
+
+  /** Of `others`, which are all but the connection in question, those that are not the program's own. */
+  #openBeside(others: number): number {
+    this.#own ??= Math.min(others, PROGRAM_DESCRIPTORS);
+    return others - this.#own;
+  }
+
+  #none(cause: unknown): NoDescriptor {
+    this.#open = this.#limit;
+    const error = this.#exhausted ? undefined : wrapError('ERR_PACKET_ACCEPT', 'no descriptor is left', cause);
+    this.#exhausted = true;
+    return { limit: this.#limit, open: this.#limit, error };
+  }
+}
+
+function lowestFreeDescriptor(): number {
+  const fd = openSync(PROBE_PATH, 'r');
+  closeSync(fd);
+  return fd;
+}
+
+/** The soft limit on open files less the reserve; unbounded where the system states none. */
+export function descriptorLimit(): number {
+  // Node's types for 20 leave `excludeNetwork` out (it came with 20.13).
+  const report: NonNullable<typeof process.report> & { excludeNetwork?: boolean } = process.report;
+  // With network facts the report looks up the name of every peer, which can block for seconds.
+  const excluded = report.excludeNetwork ?? false;
+  report.excludeNetwork = true;
+  try {
+    const { userLimits } = report.getReport() as { userLimits?: { open_files?: { soft?: unknown } } };
+    const soft = userLimits?.open_files?.soft;
+    return typeof soft === 'number' ? Math.max(1, soft - RESERVED_DESCRIPTORS) : Number.POSITIVE_INFINITY;
+  } finally {
+    report.excludeNetwork = excluded;
+  }
+}
