@@ -9,7 +9,9 @@ export type {
   ErrorContext,
   FramerLimits,
   Listener,
+  ListenerStats,
   ReactorOptions,
+  ReactorStats,
 } from './reactor/index.ts';
 export { Connection, FramedConnection, Reactor } from './reactor/index.ts';
 export type { Address, CloseReason } from './transport/index.ts';

@@ -35,6 +35,9 @@ export class OpenConnections {
   /** Those of them that were cut and are not gone yet. */
   readonly #beingCut = new Set<ConnectionCore>();
   #emptied: (() => void) | undefined;
+  /** Bytes of those that are gone. */
+  #bytesIn = 0;
+  #bytesOut = 0;
   #draining = false;
   #finished = 0;
   #cut = 0;
@@ -49,8 +52,21 @@ export class OpenConnections {
 
   delete(core: ConnectionCore): void {
     if (!this.#cores.delete(core)) return;
+    this.#bytesIn += core.bytesIn;
+    this.#bytesOut += core.bytesOut;
     if (!this.#beingCut.delete(core) && this.#draining) this.#finished++;
     if (this.#cores.size === 0) this.#emptied?.();
+  }
+
+  /** Bytes moved by all that are and were here. */
+  traffic(): { readonly bytesIn: number; readonly bytesOut: number } {
+    let bytesIn = this.#bytesIn;
+    let bytesOut = this.#bytesOut;
+    for (const core of this.#cores) {
+      bytesIn += core.bytesIn;
+      bytesOut += core.bytesOut;
+    }
+    return { bytesIn, bytesOut };
   }
 
   /** Cuts all of them now. */

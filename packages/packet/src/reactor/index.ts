@@ -23,5 +23,6 @@ export { FramedConnection } from './framed-connection.ts';
 export { Listener } from './listener.ts';
 export type { ConnectionClass, HandlerArgs, ReactorOptions } from './reactor.ts';
 export { Reactor } from './reactor.ts';
+export type { ListenerStats, ReactorStats, TrafficStats } from './stats.ts';
 export type { Timer } from './timers.ts';
-export type { Ask, AskOptions, AskOrigin, WorkerService } from './worker-service.ts';
+export type { Ask, AskOptions, AskOrigin, WorkerPoolStats, WorkerService, WorkersStats } from './worker-service.ts';

@@ -10,11 +10,14 @@ import { ConnectionCore, type ConnectionHost, type ConnectionSetup } from './con
 import type { ResolvedServerOptions } from './connection-options.ts';
 import { type DrainOptions, type DrainReport, OpenConnections, resolveDrain } from './drain.ts';
 import { installFramer } from './framed-connection.ts';
+import { AcceptCounts, type ListenerStats } from './stats.ts';
 
 /** What a listener needs from its reactor. */
 export interface ListenerHost extends ConnectionHost {
   readonly engine: Engine;
   readonly drainMs: number;
+  /** Counts of the whole reactor. */
+  readonly counts: AcceptCounts;
   nextConnectionId(): number;
   adopt(core: ConnectionCore): void;
   /** Undefined while the process has descriptors for one more connection. */
@@ -37,11 +40,10 @@ export class Listener implements ListenSink {
   readonly #lists: AcceptLists;
   readonly #admission: Admission;
   readonly #proxies: ProxyGate | undefined;
+  readonly #counts: AcceptCounts;
   readonly #open = new OpenConnections();
   #transport: TransportListener | undefined;
   #stopping: Promise<DrainReport> | undefined;
-  #accepted = 0;
-  #refusals = 0;
 
   /** @internal */
   constructor(host: ListenerHost, options: ResolvedServerOptions, lists: AcceptLists, factory: HandlerFactory) {
@@ -56,6 +58,7 @@ export class Listener implements ListenSink {
       firstByteTimeoutMs: options.firstByteTimeoutMs,
       drainGraceMs: options.drainGraceMs,
     };
+    this.#counts = new AcceptCounts(host.counts);
     this.#lists = lists;
     this.#admission = new Admission(options, lists, host.clock, () => host.descriptors());
     const { proxyProtocol } = options;
@@ -91,9 +94,9 @@ export class Listener implements ListenSink {
     return this.#open.size;
   }
 
-  /** Connections served and turned away so far. */
-  stats(): { readonly open: number; readonly accepted: number; readonly rejected: number } {
-    return { open: this.#open.size, accepted: this.#accepted, rejected: this.#refusals };
+  /** Its figures; bytes of open connections are added up at the call, so ask now and then, not for each message. */
+  stats(): ListenerStats {
+    return { open: this.#open.size, ...this.#counts.stats(), ...this.#open.traffic() };
   }
 
   /** Stops accepting; connections already accepted go on. */
@@ -177,7 +180,7 @@ export class Listener implements ListenSink {
   }
 
   #rejected(remote: Address, rejection: Rejection): void {
-    this.#refusals++;
+    this.#counts.reject(rejection.reason);
     publish('packet:listener.rejected', () => ({ ...rejection, remote }));
     // Refused by the system itself, which is more than this one connection's trouble.
     if (rejection.reason === 'fd-limit' && rejection.error !== undefined) this.trouble(rejection.error);
@@ -194,7 +197,7 @@ export class Listener implements ListenSink {
       this.#host.report(error, 'constructor', facts);
       return;
     }
-    this.#accepted++;
+    this.#counts.accept();
     const core = new ConnectionCore(this.#host.nextConnectionId(), this.#setup, handler, source, proxy);
     this.#host.adopt(core);
     this.#open.add(core);

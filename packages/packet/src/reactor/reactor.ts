@@ -27,6 +27,7 @@ import { type ErrorContext, ErrorHook } from './error-hook.ts';
 import { beginConnection, Listener, type ListenerHost } from './listener.ts';
 import { ShutdownHooks } from './shutdown-hooks.ts';
 import { onStopSignals } from './signals.ts';
+import { AcceptCounts, type ReactorStats } from './stats.ts';
 import { type Timer, Timers } from './timers.ts';
 import type { WorkerService } from './worker-service.ts';
 
@@ -81,6 +82,8 @@ export class Reactor {
   readonly #errors: ErrorHook;
   readonly #hooks: ShutdownHooks;
   readonly #timers: Timers;
+  readonly #madeAt: number;
+  readonly #counts = new AcceptCounts();
   readonly #connections = new OpenConnections();
   readonly #listeners = new Set<Listener>();
   readonly #starting = new Set<Promise<unknown>>();
@@ -113,6 +116,7 @@ export class Reactor {
     checkResolver('Reactor', options.resolver);
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+    this.#madeAt = this.#clock.now();
     this.#engine = options.engine ?? createPortableEngine();
     this.#watch = new BlockedWatch(this.#clock, blockedWarnMs);
     this.#errors = new ErrorHook(options.onError, this.#watch);
@@ -307,14 +311,22 @@ export class Reactor {
 
   // ---- the whole -----------------------------------------------------------------------------------------------------
 
-  /** Open connections of all servers and clients. */
+  /** Connections of all servers and clients, those being opened included, and nothing else. */
   get connectionCount(): number {
     return this.#connections.size;
   }
 
-  /** What it owns now. */
-  stats(): { readonly connections: number; readonly listeners: number; readonly timers: number } {
-    return { connections: this.#connections.size, listeners: this.#listeners.size, timers: this.#timers.count };
+  /** Its figures; bytes of open connections are added up at the call, so ask now and then, not for each message. */
+  stats(): ReactorStats {
+    return {
+      connections: this.#connections.size,
+      listeners: this.#listeners.size,
+      timers: this.#timers.count,
+      uptimeMs: this.#clock.now() - this.#madeAt,
+      ...this.#counts.stats(),
+      ...this.#connections.traffic(),
+      workers: this.#ready ? this.#workers?.stats() : undefined,
+    };
   }
 
   /**
@@ -401,6 +413,7 @@ export class Reactor {
       deadlines: new Deadlines<Overdue>(this.#clock, (item) => item.overdue()),
       engine: this.#engine,
       drainMs: this.#drainMs,
+      counts: this.#counts,
       get workers() {
         return workers();
       },

@@ -32,6 +32,35 @@ export interface AskOrigin {
   failed(error: PacketError, ask: Ask): void;
 }
 
+/** Figures of one worker or keyed instance. */
+export interface WorkerPoolStats {
+  readonly worker: string;
+  readonly key: string | undefined;
+  readonly ready: number;
+  readonly booting: number;
+  /** Instances waiting for their restart. */
+  readonly waiting: number;
+  readonly parked: number;
+  /** Calls waiting for an instance. */
+  readonly queued: number;
+  /** Estimated, of the calls that wait. */
+  readonly queuedBytes: number;
+  /** Calls not settled, those that wait included. */
+  readonly unsettled: number;
+  /** Answers dropped because the connection that asked was gone. */
+  readonly lateOriginGone: number;
+  /** Answers dropped because the call had settled otherwise. */
+  readonly lateSettled: number;
+}
+
+/** Figures of all workers of a reactor. */
+export interface WorkersStats {
+  /** Calls not settled. */
+  readonly unsettled: number;
+  /** By worker and key. */
+  readonly pools: readonly WorkerPoolStats[];
+}
+
 /** What the reactor needs from the worker area, so that the reactor does not import it. */
 export interface WorkerService {
   /** Calls settle through `origin`, exactly once each, never from inside this method. */
@@ -44,6 +73,8 @@ export interface WorkerService {
   start(worker: string, options: { readonly key?: string; readonly options?: unknown }): Promise<void>;
   /** Drains and ends it. */
   stop(worker: string, key?: string): Promise<void>;
+  /** Figures of now. */
+  stats(): WorkersStats;
   /** Drains and ends all. Resolves when every worker process is gone. */
   close(graceMs: number): Promise<void>;
 }

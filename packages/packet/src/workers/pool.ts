@@ -1,5 +1,6 @@
 import type { ClockTimer } from '../clock.ts';
 import { PacketError } from '../errors.ts';
+import type { WorkerPoolStats } from '../reactor/index.ts';
 import { lostError, notEncodableError, overloadedError, type WorkerLoss } from './call-errors.ts';
 import { type Call, type CallHolder, type CallTable, LateReplies } from './calls.ts';
 import type { ValueHolder } from './held-values.ts';
@@ -22,27 +23,6 @@ export interface PoolPlan {
   readonly seat: ProxySeat;
   readonly holder: ValueHolder;
   readonly onError: (error: unknown, where: string) => void;
-}
-
-/** Figures of one worker or keyed instance. */
-export interface PoolStats {
-  readonly worker: string;
-  readonly key: string | undefined;
-  readonly ready: number;
-  readonly booting: number;
-  /** Instances waiting for their restart. */
-  readonly waiting: number;
-  readonly parked: number;
-  /** Calls waiting for an instance. */
-  readonly queued: number;
-  /** Estimated, of the calls that wait. */
-  readonly queuedBytes: number;
-  /** Calls not settled, those that wait included. */
-  readonly unsettled: number;
-  /** Answers dropped because the connection that asked was gone. */
-  readonly lateOriginGone: number;
-  /** Answers dropped because the call had settled otherwise. */
-  readonly lateSettled: number;
 }
 
 /** Where calls can be made. */
@@ -101,7 +81,7 @@ export class Pool implements CallTarget, SupervisorClient {
     return this.#supervisor.start();
   }
 
-  stats(): PoolStats {
+  stats(): WorkerPoolStats {
     return {
       worker: this.worker,
       key: this.key,

@@ -1,13 +1,13 @@
 import type { Clock } from '../clock.ts';
 import { PacketError } from '../errors.ts';
-import type { Ask, AskOptions, AskOrigin, Reactor, WorkerService } from '../reactor/index.ts';
+import type { Ask, AskOptions, AskOrigin, Reactor, WorkerService, WorkersStats } from '../reactor/index.ts';
 import { cancelledError } from './call-errors.ts';
 import { AskCall, type Call, CallTable, PromiseCall, RECEIVE_DATA } from './calls.ts';
 import { ValueHolder } from './held-values.ts';
 import { loadDefinitions, type WorkerDefinition } from './loader.ts';
 import { type OriginCalls, Origins } from './origins.ts';
 import { inheritedExecArgv, inlinePlaces, processPlaces } from './places.ts';
-import { type CallTarget, Pool, type PoolStats } from './pool.ts';
+import { type CallTarget, Pool } from './pool.ts';
 import { checkAskOptions, type FaceHost, ProxyFaces, unknownWorkerError } from './proxy-faces.ts';
 import { ProxySeat, type Watched } from './proxy-seat.ts';
 import type { WorkerProxy } from './worker-proxy.ts';
@@ -36,10 +36,8 @@ export interface WorkerServiceOptions {
   readonly watched?: Watched | undefined;
 }
 
-/** The workers of one reactor, with their figures. */
-export interface Workers extends WorkerService {
-  stats(): { readonly unsettled: number; readonly pools: readonly PoolStats[] };
-}
+/** The workers of one reactor. */
+export type Workers = WorkerService;
 
 const ABORTED = 'its signal was aborted';
 const GONE = 'the connection that asked is gone';
@@ -151,7 +149,7 @@ class Service implements Workers, FaceHost {
     return this.#definitions.get(worker)?.methods ?? [];
   }
 
-  stats(): { readonly unsettled: number; readonly pools: readonly PoolStats[] } {
+  stats(): WorkersStats {
     return { unsettled: this.#table.unsettled, pools: [...this.#pools.values()].map((pool) => pool.stats()) };
   }
 

@@ -133,14 +133,15 @@ netTest('without a subscriber, or with blockedWarnMs 0, callbacks do not read th
     const reactor = new Reactor({ clock, blockedWarnMs, engine: createMemoryEngine() });
     t.cleanup(() => reactor.stop());
     const events = blockedWarnMs === 0 ? blockedEvents(t) : [];
+    const before = clock.reads;
     const ticked = new Promise<number>((resolve) => {
       reactor.nextTick(() => {
         resolve(clock.reads);
         clock.advance(500);
       });
     });
-    assert.equal(await ticked, 0);
-    assert.equal(clock.reads, 0);
+    assert.equal(await ticked, before);
+    assert.equal(clock.reads, before);
     assert.deepEqual(events, []);
   }
 });
