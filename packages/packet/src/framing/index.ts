@@ -14,5 +14,13 @@ export { LineBinaryFramer } from './line-binary.ts';
 export { ByteLineFramer, type ByteLineFramerOptions, LineFramer, type LineFramerOptions } from './lines.ts';
 export { NetstringFramer, type NetstringFramerOptions } from './netstring.ts';
 export { framingRows, type LengthWidth } from './options.ts';
+export {
+  RespClientFramer,
+  type RespClientFramerOptions,
+  RespServerFramer,
+  type RespServerFramerOptions,
+} from './resp.ts';
+export { RespAttributed, RespError, RespPush, RespStatus, type RespValue, RespVerbatim } from './resp-values.ts';
+export type { RespArgument } from './resp-writer.ts';
 export { StructuredCloneFramer, type StructuredCloneFramerOptions } from './structured-clone.ts';
 export { UntilEofFramer, type UntilEofFramerOptions } from './until-eof.ts';

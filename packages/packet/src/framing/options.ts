@@ -73,3 +73,34 @@ export const jsonRows: {
   layout: { kind: 'choice', fallback: 'lines', choices: ['lines', 'u32'] },
   unsafeKeys: { kind: 'choice', fallback: 'refuse', choices: ['refuse', 'keep'] },
 };
+
+/** Options of both RESP framers. */
+export const respRows: {
+  readonly maxFrameBytes: NumberRow;
+  readonly maxElements: NumberRow;
+  readonly maxDepth: NumberRow;
+} = {
+  maxFrameBytes: framingRows.maxFrameBytes,
+  // As many arguments as Redis takes in one command.
+  maxElements: { kind: 'number', fallback: 1_048_576, min: 1, max: 16_777_216, unit: 'count' },
+  // Read by recursion.
+  maxDepth: { kind: 'number', fallback: 32, min: 1, max: 1_000, unit: 'levels' },
+};
+
+/** Options of `RespServerFramer`. */
+export const respServerRows: typeof respRows & {
+  readonly version: NumberRow;
+  readonly inline: BooleanRow;
+  readonly maxInlineBytes: NumberRow;
+} = {
+  ...respRows,
+  version: { kind: 'number', fallback: 2, min: 2, max: 3, unit: 'count' },
+  inline: { kind: 'boolean', fallback: true },
+  maxInlineBytes: { kind: 'number', fallback: 65_536, min: 1, max: 1_048_576, unit: 'bytes' },
+};
+
+/** Options of `RespClientFramer`. */
+export const respClientRows: typeof respRows & { readonly bulk: ChoiceRow<'bytes' | 'text'> } = {
+  ...respRows,
+  bulk: { kind: 'choice', fallback: 'bytes', choices: ['bytes', 'text'] },
+};
