@@ -1,7 +1,8 @@
 // echoload PORT CONNECTIONS IN_FLIGHT BYTES WARM_UP_S MEASURE_S [SERVER_PID]: loads an echo server on loopback.
 // Every connection keeps a batch of IN_FLIGHT messages of BYTES (each ends in LF) on the way. During the warm-up, which is
 // not counted, the returned bytes are compared with those sent. One line of JSON is printed; latency is that of a batch,
-// and with SERVER_PID cpuUs is the CPU time the server spent on a message.
+// and with SERVER_PID cpuUs is the CPU time the server spent on a message. Built with -DWITH_TLS it speaks TLS, and takes any
+// certificate.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -14,11 +15,19 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef WITH_TLS
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <signal.h>
+#endif
 
 enum { READ_BYTES = 1 << 20, EVENTS = 512, MAX_LATENCIES = 4000000 };
 
 typedef struct {
   int fd;
+#ifdef WITH_TLS
+  SSL *tls;
+#endif
   long received; // of the batch on its way
   double sent_at;
 } Connection;
@@ -63,18 +72,67 @@ static int connect_to(int port) {
   return fd;
 }
 
+#ifdef WITH_TLS
+static void secure(Connection *connection) {
+  static SSL_CTX *context;
+  if (!context) {
+    context = SSL_CTX_new(TLS_client_method());
+    signal(SIGPIPE, SIG_IGN); // SSL_write knows no MSG_NOSIGNAL
+    // A session ticket alone is no message: SSL_read has to come back without one.
+    SSL_CTX_clear_mode(context, SSL_MODE_AUTO_RETRY);
+  }
+  connection->tls = SSL_new(context);
+  SSL_set_fd(connection->tls, connection->fd);
+  if (SSL_connect(connection->tls) != 1) {
+    ERR_print_errors_fp(stderr);
+    exit(1);
+  }
+}
+
+static ssize_t send_some(Connection *connection, const char *bytes, long count) {
+  return SSL_write(connection->tls, bytes, count);
+}
+
+static ssize_t receive_some(Connection *connection, char *bytes) {
+  int count = SSL_read(connection->tls, bytes, READ_BYTES);
+  if (count > 0) return count;
+  int error = SSL_get_error(connection->tls, count);
+  if (error == SSL_ERROR_ZERO_RETURN) return 0;
+  errno = error == SSL_ERROR_WANT_READ ? EAGAIN : EPROTO;
+  return -1;
+}
+
+// What is decrypted already and wakes no poll.
+static int more_at_hand(Connection *connection) { return SSL_pending(connection->tls) > 0; }
+#else
+static void secure(Connection *connection) { (void)connection; }
+
+static ssize_t send_some(Connection *connection, const char *bytes, long count) {
+  return send(connection->fd, bytes, count, MSG_NOSIGNAL);
+}
+
+static ssize_t receive_some(Connection *connection, char *bytes) {
+  return recv(connection->fd, bytes, READ_BYTES, MSG_DONTWAIT);
+}
+
+static int more_at_hand(Connection *connection) {
+  (void)connection;
+  return 0;
+}
+#endif
+
 static void send_batch(Connection *connection) {
   connection->received = 0;
   connection->sent_at = now();
   for (long done = 0; done < batch_bytes;) {
-    ssize_t sent = send(connection->fd, batch + done, batch_bytes - done, MSG_NOSIGNAL);
+    ssize_t sent = send_some(connection, batch + done, batch_bytes - done);
     if (sent <= 0) fail("send");
     done += sent;
   }
 }
 
 static ssize_t receive(Connection *connection, char *bytes, int compare) {
-  ssize_t count = recv(connection->fd, bytes, READ_BYTES, MSG_DONTWAIT);
+  ssize_t count = receive_some(connection, bytes);
   if (count < 0 && errno == EAGAIN) return 0;
   if (count < 0) fail("recv");
   if (count == 0 || connection->received + count > batch_bytes ||
@@ -102,6 +160,7 @@ int main(int argc, char **argv) {
   double connect_seconds = now();
   for (int i = 0; i < connections; i++) {
     all[i].fd = connect_to(port);
+    secure(&all[i]);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = &all[i]};
     epoll_ctl(epoll, EPOLL_CTL_ADD, all[i].fd, &event);
   }
@@ -139,7 +198,8 @@ int main(int argc, char **argv) {
     }
     for (int i = 0; i < ready; i++) {
       Connection *connection = events[i].data.ptr;
-      receive(connection, bytes, !warm);
+      do receive(connection, bytes, !warm);
+      while (more_at_hand(connection));
       if (connection->received < batch_bytes) continue;
       batches++;
       if (latency_count < MAX_LATENCIES) latencies[latency_count++] = (time - connection->sent_at) * 1e6;

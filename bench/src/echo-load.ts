@@ -32,6 +32,14 @@ export async function buildTools(): Promise<void> {
   await promisify(execFile)('make', ['--quiet', '-C', join(benchRoot, 'c')]);
 }
 
+/**
+ * Builds the load generator that speaks TLS, as {@link buildTools} does the others.
+ * @throws Error with what make said, also where the headers of OpenSSL are not installed.
+ */
+export async function buildTlsTools(): Promise<void> {
+  await promisify(execFile)('make', ['--quiet', '-C', join(benchRoot, 'c'), 'tls']);
+}
+
 /** The path of a C tool. */
 export function toolPath(name: string): string {
   return join(toolFolder, name);
@@ -56,15 +64,16 @@ export async function listeningPort(server: Child): Promise<number> {
   return port;
 }
 
-/** Starts a server, loads it once, ends both. */
+/** Starts a server, loads it once with `echoload` or with `echoload_tls`, ends both. */
 export function measureEcho(
   children: Children,
   startServer: () => Child,
   load: EchoLoad,
   times: LoadTimes,
+  generator: 'echoload' | 'echoload_tls' = 'echoload',
 ): Promise<Sample> {
   const start = (port: number, pid: number): Child =>
-    children.start(toolPath('echoload'), loadArguments(port, pid, load, times));
+    children.start(toolPath(generator), loadArguments(port, pid, load, times));
   return measureServer(startServer, start, times);
 }
 

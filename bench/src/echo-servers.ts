@@ -59,7 +59,8 @@ function scriptServer(name: string, script: string, needs: NonNullable<EchoServe
   };
 }
 
-function nodeServer(name: string, role: Role, program: string): EchoServer {
+/** A server of this workspace, by its path below src/servers without extension. */
+export function nodeServer(name: string, role: Role, program: string): EchoServer {
   return {
     name,
     role,

@@ -1,4 +1,5 @@
 import type { Bench, BenchContext, BenchOutcome } from '../bench.ts';
+import { deadNameServer } from '../hold/dead-name-server.ts';
 import { descriptorLimit } from '../hold/descriptor-limit.ts';
 import { frameMemory } from '../hold/frame-memory.ts';
 import type { HoldCheck } from '../hold/hold-check.ts';
@@ -20,6 +21,7 @@ const CHECKS: readonly HoldCheck[] = [
   idleTimeout,
   idleMemory,
   descriptorLimit,
+  deadNameServer,
   frameMemory,
   largeValues,
   workerLoss,
