@@ -20,7 +20,6 @@ const PATIENCE_MS = 60_000;
 /** With few descriptors and many clients the listener keeps its own ceiling, says so, stays calm, and serves all who retry. */
 export const descriptorLimit: HoldCheck = {
   name: 'ulimit -n 256 and 2,000 clients that retry',
-  needs: 'sh',
   async run(context: BenchContext): Promise<readonly GoalRow[]> {
     const { quick } = context;
     const plan = quick ? QUICK : FULL;
