@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
@@ -17,8 +18,12 @@ function run(example: string, ...args: readonly string[]): Program {
 }
 
 /** A server example on a port of the system's choice; it is stopped by a signal after the test and must end well. */
-async function serve(t: NetTest, example: string): Promise<{ port: number; line(): Promise<string>; stop(): void }> {
-  const program = run(example, '0');
+async function serve(
+  t: NetTest,
+  example: string,
+  ...args: readonly string[]
+): Promise<{ port: number; line(): Promise<string>; stop(): void }> {
+  const program = run(example, '0', ...args);
   const errors = text(program.stderr);
   const exit = once(program, 'exit');
   const lines = createInterface({ input: program.stdout })[Symbol.asyncIterator]();
@@ -160,6 +165,29 @@ netTest('http-get: an answer that is cut off, no HTTP, or does not come is an er
   const silent = await output(run('http-get', await scripted(t, [head], false), '200'));
   assert.deepEqual([silent.code, silent.out], [1, '']);
   assert.match(silent.errors, /idle timeout after 200 ms$/m);
+});
+
+netTest('tcp-proxy: bytes go to the other server and back, and its end comes through', async (t) => {
+  const echo = await serve(t, 'echo');
+  const { port } = await serve(t, 'tcp-proxy', `127.0.0.1:${echo.port}`);
+  const large = 'to and fro\n'.repeat(100_000);
+  assert.equal(await answer(port, large), large);
+});
+
+netTest('tcp-proxy: a client is closed when there is nobody behind the proxy', async (t) => {
+  const { port } = await serve(t, 'tcp-proxy', '127.0.0.1:1');
+  const socket = connect(port, '127.0.0.1');
+  assert.equal(await text(socket), '');
+});
+
+netTest('send-file: the file arrives whole; one that is missing is told', async (t) => {
+  const file = fileURLToPath(new URL('../../package.json', import.meta.url));
+  const { port, line } = await serve(t, 'send-file', file);
+  const content = readFileSync(file, 'utf8');
+  assert.equal(await answer(port, ''), content);
+  assert.equal(await line(), `sent ${content.length} bytes`);
+  const missing = await serve(t, 'send-file', '/no/such/file');
+  assert.match(await answer(missing.port, ''), /^sendFile \/no\/such\/file: ENOENT/);
 });
 
 netTest('length-prefix: objects go there and come back', async () => {

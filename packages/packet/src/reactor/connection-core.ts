@@ -9,7 +9,9 @@ import type { BlockedWatch } from './blocked-watch.ts';
 import type { Connection } from './connection.ts';
 import type { ResolvedConnectionOptions } from './connection-options.ts';
 import { Deadline, type DeadlineKind, type DeadlineOwner, type Overdue } from './deadline.ts';
+import { installFramer } from './framed-connection.ts';
 import { IdleTimeout } from './idle-timeout.ts';
+import type { ProxyEnd } from './proxying.ts';
 import { Reading, type ReadingHost } from './reading.ts';
 import { isThenable, whenSettled } from './thenable.ts';
 import type { Ask, AskOptions, AskOrigin, WorkerService } from './worker-service.ts';
@@ -57,7 +59,7 @@ export interface ConnectionSetup {
 }
 
 /** The state machine behind a {@link Connection}. There may be many thousands, mostly idle: every field counts. */
-export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost, WritingHost, DeadlineOwner {
+export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost, WritingHost, DeadlineOwner, ProxyEnd {
   readonly reads = 'kept';
   readonly id: number;
   /** Whom its place in its listener was given to; undefined for a client, and for a connection of a proxy's own. */
@@ -248,7 +250,7 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost, Wr
     this.#idle?.cancel();
     this.reading.drop();
     this.writing.drop();
-    if (wasOpen) this.#leaveWorkers();
+    if (wasOpen) this.#leave();
     const final = this.#finalReason(reason);
     this.#host.forget(this);
     publish('packet:connection.closed', () => ({
@@ -259,6 +261,7 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost, Wr
       durationMs: this.#host.clock.now() - this.#startedAt,
     }));
     this.call('unbind', () => this.#handler.unbind(final));
+    this.writing.feeder?.targetClosed(final);
   }
 
   // ---- what the handler asks -----------------------------------------------------------------------------------------
@@ -283,7 +286,7 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost, Wr
     const wasOpen = this.#state <= OPEN;
     this.#state = ABORTING;
     this.#intent = reason;
-    if (wasOpen) this.#leaveWorkers();
+    if (wasOpen) this.#leave();
     this.writing.drop();
     this.#transport?.abort(reason);
     return true;
@@ -310,6 +313,10 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost, Wr
 
   resumeTransport(): void {
     if (this.#state <= OPEN) this.#transport?.resume();
+  }
+
+  reframe(): void {
+    this.call('createFramer', () => installFramer(this.#handler, this));
   }
 
   /** The handler may still say to the peer that its input was refused; then the connection ends. */
@@ -357,6 +364,20 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost, Wr
 
   fileBroke(error: PacketError): void {
     this.abort({ by: 'error', clean: false, error });
+  }
+
+  // ---- what proxying needs -------------------------------------------------------------------------------------------
+
+  proxyCompleted(): void {
+    this.call('proxyCompleted', () => this.#handler.proxyCompleted());
+  }
+
+  proxyTargetUnbound(reason: CloseReason): void {
+    if (this.#state <= OPEN) this.call('proxyTargetUnbound', () => this.#handler.proxyTargetUnbound(reason));
+  }
+
+  proxyWaits(): void {
+    this.#idle?.touch();
   }
 
   // ---- deadlines -----------------------------------------------------------------------------------------------------
@@ -461,7 +482,7 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost, Wr
     if (this.#state > OPEN || transport === undefined) return;
     this.#state = FINISHING;
     this.#intent = intent;
-    this.#leaveWorkers();
+    this.#leave();
     this.#forgetDeadline();
     this.#idle?.cancel();
     this.writing.finish();
@@ -472,11 +493,14 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost, Wr
 
   #finishIfAnswered(): void {
     if (!this.#finishWhenAnswered || this.#calls > 0 || this.#busy > 0 || this.reading.held) return;
+    // What another connection's peer still says goes out first.
+    if (this.writing.feeder !== undefined) return;
     this.closeAfterWriting();
   }
 
   #finishIfQuiet(): void {
     if (this.#state !== OPEN || this.#calls > 0 || this.#busy > 0 || !this.reading.quiet) return;
+    if (this.writing.feeder !== undefined) return;
     if (this.bytesIn === 0 && this.#graceLeft > 0) this.#awaitFirstWords();
     else this.#finish({ by: 'shutdown', clean: true });
   }
@@ -496,7 +520,9 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost, Wr
     return this.pendingBytes === 0 && !this.writing.sendingFile;
   }
 
-  #leaveWorkers(): void {
+  /** Lets go of those it asked something of, and of where its input went. */
+  #leave(): void {
+    this.reading.pump?.stop();
     if (this.#usedWorkers) this.#host.workers?.originClosed(this);
   }
 

@@ -5,6 +5,7 @@ import type { WorkerProxies } from '../workers/index.ts';
 import type { ProxyFacts } from './accepting/proxy-gate.ts';
 import type { ConnectionCore } from './connection-core.ts';
 import type { FileSource, SendFileOptions } from './file-sending.ts';
+import { type ProxyOptions, startProxy } from './proxying.ts';
 import type { Ask, AskOptions } from './worker-service.ts';
 
 /** How the rest of this area reaches the core of a connection, which users cannot. Set once, by the class itself. */
@@ -79,6 +80,15 @@ export class Connection {
     this.#bound.closeWhenAnswered();
   }
 
+  /** As many bytes as `maxBytes` of {@link proxyIncomingTo} were moved; the next go to `receiveData` again. */
+  proxyCompleted(): void | Promise<void> {}
+
+  /**
+   * The connection this one's input was moved to is gone, or has ended its output (then `reason` is a clean local one).
+   * The input goes to `receiveData` again, beginning with what the other did not take. Unless overridden nothing is done.
+   */
+  proxyTargetUnbound(_reason: CloseReason): void | Promise<void> {}
+
   /** An answer to {@link askWorker}: the worker's return value, or one of the replies it gave before. */
   workerReceive(_value: unknown, _ask: Ask): void | Promise<void> {}
 
@@ -147,6 +157,26 @@ export class Connection {
    */
   closeConnectionAfterWriting(): void {
     this.#bound.closeAfterWriting();
+  }
+
+  /**
+   * Moves everything this connection receives from now on to `target`, without telling `receiveData`; a framer's undecoded
+   * bytes go first. Reading waits while `target` has more than `bufferBytes` unsent. For both directions call it on both.
+   *
+   * The peer's end ends the target's output, after which `peerEnded` comes as always; its default closes this connection
+   * only once nothing is moved to it any more either. When the target goes, `proxyTargetUnbound` follows and then
+   * `receiveData` hears the rest. A framed connection continues with a new framer of `createFramer`.
+   * @throws PacketError `ERR_PACKET_OPTION`; `ERR_PACKET_STATE` when one of the two is closing, this one has a target or the
+   * target a source already, or the two are one connection or would close a ring of more than two. Nothing was changed.
+   */
+  proxyIncomingTo(target: Connection, options: ProxyOptions = {}): void {
+    if (!(target instanceof Connection)) throw optionError('proxyIncomingTo', 'target', 'a Connection', target);
+    startProxy(this.#bound, target.#bound, options);
+  }
+
+  /** Ends {@link proxyIncomingTo} without a callback; the next bytes go to `receiveData`. Harmless when nothing is moved. */
+  stopProxying(): void {
+    this.#bound.reading.pump?.stop();
   }
 
   /** Stops reading; writing goes on. A peer's end is not seen while paused. */
@@ -219,6 +249,11 @@ export class Connection {
   /** Bytes sent and not yet with the system. */
   get pendingBytes(): number {
     return this.#bound.pendingBytes;
+  }
+
+  /** Bytes moved to other connections by {@link proxyIncomingTo} so far. */
+  get proxiedBytes(): number {
+    return this.#bound.reading.proxiedBytes;
   }
 
   /** Whether reading was paused with {@link pause}. */

@@ -21,6 +21,7 @@ export type { FileSource, SendFileOptions } from './file-sending.ts';
 export type { FramerLimits } from './framed-connection.ts';
 export { FramedConnection } from './framed-connection.ts';
 export { Listener } from './listener.ts';
+export type { ProxyOptions } from './proxying.ts';
 export type { ConnectionClass, HandlerArgs, ReactorOptions } from './reactor.ts';
 export { Reactor } from './reactor.ts';
 export type { ListenerStats, ReactorStats, TrafficStats } from './stats.ts';

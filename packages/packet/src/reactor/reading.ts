@@ -3,6 +3,7 @@ import type { ConnectionFacts } from '../events.ts';
 import { type Framer, INCOMPLETE } from '../framing/index.ts';
 import type { BlockedWatch } from './blocked-watch.ts';
 import type { Connection } from './connection.ts';
+import type { Pump } from './proxying.ts';
 import { isThenable, whenSettled } from './thenable.ts';
 
 /** What the reading side needs from the connection it belongs to. */
@@ -16,6 +17,8 @@ export interface ReadingHost {
   /** Runs a callback outside the order of the input. */
   call(where: string, callback: () => unknown): void;
   threw(where: string, error: unknown): void;
+  /** Bytes were proxied on that had been given to the framer: a new one is needed. */
+  reframe(): void;
   /** The input cannot be framed. */
   refused(error: PacketError): void;
   /** Something reading waited for is over. */
@@ -46,6 +49,11 @@ export class Reading {
   #ended = false;
   /** The peer has ended and the handler has not heard it yet. */
   #endDue = false;
+  #pump: Pump | undefined;
+  /** What was read and comes before anything else, when the handler may be told. */
+  #kept: Buffer | undefined;
+  /** Bytes moved to other connections so far. */
+  proxiedBytes = 0;
 
   constructor(host: ReadingHost, handler: Connection) {
     this.#host = host;
@@ -69,7 +77,13 @@ export class Reading {
 
   /** Whether nothing of the input is under way: no pause, no promise, no part of a message. */
   get quiet(): boolean {
+    if (this.#pump !== undefined || this.#kept !== undefined) return false;
     return !this.#userPaused && this.#held === 0 && this.#heldBytes === 0;
+  }
+
+  /** What moves the input to another connection, if anything does. */
+  get pump(): Pump | undefined {
+    return this.#pump;
   }
 
   /** From now on input goes through `framer` and whole messages to `sink`, beginning with what `framer` holds already. */
@@ -80,6 +94,14 @@ export class Reading {
   }
 
   bytes(chunk: Buffer): void {
+    if (this.#kept !== undefined) {
+      this.keep(chunk);
+      return;
+    }
+    if (this.#pump !== undefined) {
+      this.#pump.take(chunk);
+      return;
+    }
     if (this.#framer !== undefined) {
       try {
         this.#framer.push(chunk);
@@ -121,15 +143,54 @@ export class Reading {
   /** If a callback of the reading side returned a promise, nothing more is told until it settles. */
   hold(where: string, result: unknown): void {
     if (!isThenable(result)) return;
-    if (this.#held++ === 0) this.#host.pauseTransport();
+    this.block();
     void whenSettled(
       result,
-      () => this.#release(),
+      () => this.unblock(),
       (error) => {
         this.#host.threw(where, error);
-        this.#release();
+        this.unblock();
       },
     );
+  }
+
+  /** Nothing is read or told until {@link unblock}; blocks add up. */
+  block(): void {
+    if (this.#held++ === 0) this.#host.pauseTransport();
+  }
+
+  /** Takes one {@link block} back. */
+  unblock(): void {
+    this.#held--;
+    this.#continue();
+    this.#host.settled();
+  }
+
+  // ---- proxying ------------------------------------------------------------------------------------------------------
+
+  /** From now on input goes to `pump`, beginning with what was read and not told. */
+  startPump(pump: Pump): void {
+    this.#pump = pump;
+    const framed = this.#releaseFramer();
+    this.#framer = undefined;
+    if (framed !== undefined && framed.length > 0) this.keep(framed);
+    if (this.#kept !== undefined || this.#ended) this.#continue();
+  }
+
+  /** Input goes to the handler again. */
+  endPump(): void {
+    this.#pump = undefined;
+    if (this.#sink !== undefined && this.#framer === undefined && this.#host.readable) this.#host.reframe();
+  }
+
+  /** Keeps input behind what is kept already. */
+  keep(chunk: Buffer): void {
+    this.#kept = this.#kept === undefined ? chunk : Buffer.concat([this.#kept, chunk]);
+  }
+
+  /** Tells what was kept, as far as the handler may be told. */
+  tellKept(): void {
+    if (this.#kept !== undefined) this.#advance();
   }
 
   /** Tells the handler that its peer's input was refused. */
@@ -139,10 +200,16 @@ export class Reading {
 
   /** Lets go of what was read and not told. */
   drop(): void {
+    this.#kept = undefined;
+    this.#releaseFramer();
+  }
+
+  #releaseFramer(): Buffer | undefined {
     try {
-      this.#framer?.release();
+      return this.#framer?.release();
     } catch (error) {
       this.#host.threw('framer', error);
+      return undefined;
     }
   }
 
@@ -160,12 +227,28 @@ export class Reading {
     return this.#host.readable && !this.#userPaused && this.#held === 0;
   }
 
-  /** Tells what there is, in order: whole messages, then the peer's end. */
+  /** Tells what there is, in order: what was kept, whole messages, then the peer's end. */
   #advance(): void {
-    if (this.#tellMessages() && this.#endDue && this.#mayTell) {
-      this.#endDue = false;
-      this.#host.call('peerEnded', () => this.#handler.peerEnded());
+    do {
+      if (!this.#tellKept() || !this.#tellMessages()) return;
+      // A callback that begins or ends a proxy leaves bytes that come before the end.
+    } while (this.#kept !== undefined);
+    if (!this.#ended || !this.#mayTell) return;
+    this.#pump?.sourceEnded();
+    if (!this.#endDue || !this.#mayTell) return;
+    this.#endDue = false;
+    this.#host.call('peerEnded', () => this.#handler.peerEnded());
+  }
+
+  /** Tells what was kept; true when nothing of it is left. */
+  #tellKept(): boolean {
+    while (this.#kept !== undefined) {
+      if (!this.#mayTell) return false;
+      const kept = this.#kept;
+      this.#kept = undefined;
+      this.bytes(kept);
     }
+    return true;
   }
 
   /** Tells whole messages; true when none is left. */
@@ -212,12 +295,6 @@ export class Reading {
         ? error
         : new PacketError('ERR_PACKET_FRAME_MALFORMED', 'the framer threw', { cause: error }),
     );
-  }
-
-  #release(): void {
-    this.#held--;
-    this.#continue();
-    this.#host.settled();
   }
 
   #continue(): void {

@@ -9,6 +9,7 @@ import {
   goneBefore,
   type SendFileOptions,
 } from './file-sending.ts';
+import type { Pump } from './proxying.ts';
 
 /** What the writing side needs from the connection it belongs to. */
 export interface WritingHost {
@@ -34,6 +35,8 @@ export class Writing implements FileQueueHost {
   #full = false;
   /** Only while a file is under way. */
   #files: FileQueue | undefined;
+  /** What moves another connection's input here. */
+  feeder: Pump | undefined;
 
   constructor(host: WritingHost, options: ResolvedConnectionOptions) {
     this.#host = host;
@@ -60,6 +63,19 @@ export class Writing implements FileQueueHost {
     if (this.#files === undefined) transport.write(parts);
     else this.#files.push(parts, length);
     return this.#belowHighWater(this.#pending(transport));
+  }
+
+  /**
+   * Sends what a proxy moves here. The proxy holds its source back, so neither mark nor cap applies.
+   * @returns false when nothing can be sent any more.
+   */
+  relay(bytes: Uint8Array): boolean {
+    const { transport } = this.#host;
+    if (this.#ended || transport === undefined || !this.#host.live) return false;
+    if (this.#files === undefined) transport.write(bytes);
+    else this.#files.push(bytes, bytes.length);
+    this.#host.wrote(this.#pending(transport));
+    return true;
   }
 
   /** @throws PacketError `ERR_PACKET_OPTION`. */
@@ -89,6 +105,11 @@ export class Writing implements FileQueueHost {
     this.#files?.drop(goneBefore('the connection closed'));
   }
 
+  /** Whether nothing can be sent any more because the handler ended its output. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
   /** Output that waits in front of the transport, in bytes. */
   get queuedBytes(): number {
     return this.#files === undefined ? 0 : this.#files.bytes;
@@ -101,7 +122,9 @@ export class Writing implements FileQueueHost {
 
   /** The transport has no output waiting any more. */
   drained(): void {
-    if (!this.#full || this.#files !== undefined) return;
+    if (this.#files !== undefined) return;
+    this.feeder?.targetDrained();
+    if (!this.#full) return;
     this.#full = false;
     this.#host.roomAgain();
   }
