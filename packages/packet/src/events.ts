@@ -58,6 +58,14 @@ export interface PacketEvents {
     readonly durationMs: number;
   };
   'packet:connection.limit': ConnectionFacts & { readonly error: PacketError };
+  'packet:reconnect.scheduled': {
+    /** Name of the handler class. */
+    readonly handler: string;
+    readonly endpoint: string;
+    readonly retry: number;
+    readonly delayMs: number;
+    readonly reason: CloseReason;
+  };
   'packet:reactor.error': {
     readonly error: unknown;
     readonly connection: ConnectionFacts | undefined;
@@ -95,6 +103,7 @@ const names = {
   'packet:connection.opened': true,
   'packet:connection.closed': true,
   'packet:connection.limit': true,
+  'packet:reconnect.scheduled': true,
   'packet:reactor.error': true,
   'packet:reactor.blocked': true,
   'packet:reactor.stopped': true,

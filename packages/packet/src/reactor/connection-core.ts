@@ -6,8 +6,10 @@ import type { Address, CloseReason, Transport, TransportSink } from '../transpor
 import type { WorkerProxies } from '../workers/index.ts';
 import type { ProxyFacts } from './accepting/proxy-gate.ts';
 import type { BlockedWatch } from './blocked-watch.ts';
+import type { ClientPlan } from './connecting/client-plan.ts';
+import type { ConnectionObserver } from './connecting/reconnector.ts';
 import type { Connection } from './connection.ts';
-import type { ResolvedConnectionOptions } from './connection-options.ts';
+import type { ClientOptions, ConnectTo, ResolvedConnectionOptions } from './connection-options.ts';
 import { Deadline, type DeadlineKind, type DeadlineOwner, type Overdue } from './deadline.ts';
 import { installFramer } from './framed-connection.ts';
 import { IdleTimeout } from './idle-timeout.ts';
@@ -43,6 +45,8 @@ export interface ConnectionHost {
   report(error: unknown, where: string, connection: ConnectionFacts): void;
   /** The connection is gone; called before its `unbind`. */
   forget(core: ConnectionCore): void;
+  /** Connects a handler again that is gone; false when nothing was begun because the reactor stops. */
+  reconnect(handler: Connection, before: ClientPlan | undefined, to: (ConnectTo & ClientOptions) | undefined): boolean;
 }
 
 /** What the connections of one listener have in common; a client connection has its own. */
@@ -54,6 +58,10 @@ export interface ConnectionSetup {
   readonly openTimeoutMs: number;
   /** 0 is off. */
   readonly firstByteTimeoutMs: number;
+  /** How a client connects, for connecting again. */
+  readonly plan?: ClientPlan;
+  /** Who keeps this client connected. */
+  readonly observer?: ConnectionObserver | undefined;
   /** How long a drain waits for a peer that has sent nothing yet, counted from its connection. 0 is off. */
   readonly drainGraceMs: number;
 }
@@ -219,6 +227,7 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost, Wr
       this.threw('connectionCompleted', error);
     }
     this.watch.end(begun, 'connectionCompleted', this);
+    this.#setup.observer?.opened();
     if (this.#draining) this.#finishIfQuiet();
   }
 
@@ -262,9 +271,20 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost, Wr
     }));
     this.call('unbind', () => this.#handler.unbind(final));
     this.writing.feeder?.targetClosed(final);
+    this.#setup.observer?.unbound(final);
   }
 
   // ---- what the handler asks -----------------------------------------------------------------------------------------
+
+  /** Connects the handler again, with a core of its own; false when the reactor stops or its signal fired. */
+  reconnect(to: (ConnectTo & ClientOptions) | undefined): boolean {
+    const { plan, observer } = this.#setup;
+    if (this.#state !== CLOSED || observer !== undefined) {
+      const why = observer === undefined ? 'it is still connected' : 'a reconnector keeps it connected';
+      throw new PacketError('ERR_PACKET_STATE', `${classNameOf(this.#handler)}.reconnect: ${why}`);
+    }
+    return this.#host.reconnect(this.#handler, plan, to);
+  }
 
   close(): void {
     this.abort({ by: 'local', clean: this.#allSent });

@@ -4,6 +4,7 @@ import type { Address, CloseReason } from '../transport/index.ts';
 import type { WorkerProxies } from '../workers/index.ts';
 import type { ProxyFacts } from './accepting/proxy-gate.ts';
 import type { ConnectionCore } from './connection-core.ts';
+import type { ClientOptions, ConnectTo } from './connection-options.ts';
 import type { FileSource, SendFileOptions } from './file-sending.ts';
 import { type ProxyOptions, startProxy } from './proxying.ts';
 import type { Ask, AskOptions } from './worker-service.ts';
@@ -177,6 +178,19 @@ export class Connection {
   /** Ends {@link proxyIncomingTo} without a callback; the next bytes go to `receiveData`. Harmless when nothing is moved. */
   stopProxying(): void {
     this.#bound.reading.pump?.stop();
+  }
+
+  /**
+   * Connects this object again, after its `unbind` has begun: `connectionCompleted` or `unbind` follow, `postInit` and the init
+   * block do not run again. Nothing of the connection before is sent, and a framed connection begins with a new framer; `id`
+   * is a new one. A server that refuses is asked again as fast as it refuses: `reactor.keepConnected` waits in between.
+   * @param to Another place; options it does not name stay as they were. Without it, the place it was connected to.
+   * @returns false when the reactor stops, or the `signal` it was connected with has fired: nothing was begun.
+   * @throws PacketError `ERR_PACKET_STATE` while it is connected or connecting, and without `to` on a connection that was
+   * accepted; `ERR_PACKET_OPTION`.
+   */
+  reconnect(to?: ConnectTo & ClientOptions): boolean {
+    return this.#bound.reconnect(to);
   }
 
   /** Stops reading; writing goes on. A peer's end is not seen while paused. */

@@ -31,7 +31,7 @@ export abstract class FramedConnection<In, Out = In> extends Connection {
       connection.#install(core, connection.createFramer({ maxFrameBytes: core.maxFrameBytes }));
   }
 
-  /** Makes the framer of this connection, once, before `postInit`. */
+  /** Makes the framer of this connection, before `postInit`, and again when it reconnects. */
   protected abstract createFramer(limits: FramerLimits): Framer<In, Out>;
 
   /**

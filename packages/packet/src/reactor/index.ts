@@ -7,6 +7,8 @@ export type { ProxyFacts } from './accepting/proxy-gate.ts';
 export type { ProxyHeader, ProxyTlv } from './accepting/proxy-header.ts';
 export { watchRows } from './blocked-watch.ts';
 export type { LaterAddresses, NameResolver, ResolvedAddress } from './connecting/name-resolver.ts';
+export type { ReconnectEnd, ReconnectOptions, Retry } from './connecting/reconnector.ts';
+export { Reconnector, reconnectRows } from './connecting/reconnector.ts';
 export type { ResolverOptions } from './connecting/resolver.ts';
 export { createResolver, resolverRows } from './connecting/resolver.ts';
 export type { SystemResolverOptions } from './connecting/system-resolver.ts';

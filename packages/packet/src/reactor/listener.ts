@@ -214,6 +214,7 @@ export class Listener implements ListenSink {
         return host.workers;
       },
       report: (error, where, connection) => host.report(error, where, connection),
+      reconnect: (handler, before, to) => host.reconnect(handler, before, to),
       forget: (core) => {
         this.#open.delete(core);
         this.#admission.leave(core.source);
@@ -238,9 +239,18 @@ export function beginConnection(
   init: ((connection: Connection) => unknown) | undefined,
   open: () => Parameters<ConnectionCore['start']>[0],
 ): void {
+  beginAgain(core, handler, open);
+  if (core.live) core.call('postInit', () => handler.postInit());
+  if (core.live && init !== undefined) core.call('init', () => init(handler));
+}
+
+/** The same for a handler that had a connection before. */
+export function beginAgain(
+  core: ConnectionCore,
+  handler: Connection,
+  open: () => Parameters<ConnectionCore['start']>[0],
+): void {
   core.start(open());
   bindCore(handler, core);
   core.call('createFramer', () => installFramer(handler, core));
-  if (core.live) core.call('postInit', () => handler.postInit());
-  if (core.live && init !== undefined) core.call('init', () => init(handler));
 }

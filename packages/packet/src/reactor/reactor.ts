@@ -3,13 +3,27 @@ import { Deadlines } from '../deadlines.ts';
 import { PacketError } from '../errors.ts';
 import { publish } from '../events.ts';
 import { optionError, resolveOptions } from '../options.ts';
-import { createPortableEngine, type Engine } from '../transport/index.ts';
+import { createPortableEngine, type Engine, type Transport } from '../transport/index.ts';
 import type { WorkerProxies } from '../workers/index.ts';
 import { readLists } from './accepting/accept-options.ts';
 import { DescriptorCeiling } from './accepting/descriptors.ts';
 import { BlockedWatch, watchRows } from './blocked-watch.ts';
-import { type ClientHost, type ClientPlan, checkResolver, openClient, planClient } from './connecting/client-plan.ts';
+import {
+  type ClientHost,
+  type ClientPlan,
+  checkResolver,
+  endpointName,
+  openClient,
+  planAgain,
+  planClient,
+} from './connecting/client-plan.ts';
 import type { NameResolver } from './connecting/name-resolver.ts';
+import {
+  type ConnectionObserver,
+  type ReconnectOptions,
+  Reconnector,
+  splitReconnect,
+} from './connecting/reconnector.ts';
 import { createResolver } from './connecting/resolver.ts';
 import { Connection } from './connection.ts';
 import { ConnectionCore } from './connection-core.ts';
@@ -24,7 +38,7 @@ import {
 import type { Overdue } from './deadline.ts';
 import { type DrainOptions, type DrainReport, drainRows, OpenConnections, resolveDrain } from './drain.ts';
 import { type ErrorContext, ErrorHook } from './error-hook.ts';
-import { beginConnection, Listener, type ListenerHost } from './listener.ts';
+import { beginAgain, beginConnection, Listener, type ListenerHost } from './listener.ts';
 import { ShutdownHooks } from './shutdown-hooks.ts';
 import { onStopSignals } from './signals.ts';
 import { AcceptCounts, type ReactorStats } from './stats.ts';
@@ -68,6 +82,12 @@ export type HandlerArgs<A extends readonly unknown[]> = [] extends A
 const ROWS = { ...drainRows, ...watchRows };
 const OTHER_NAMES = ['workers', 'workerSetup', 'onError', 'clock', 'engine', 'resolver'];
 
+/** How the handler of a client is made, and what is done to it after `postInit`. */
+interface ClientFactory<C extends Connection> {
+  readonly make: () => C;
+  readonly init: ((connection: C) => unknown) | undefined;
+}
+
 /**
  * An event loop's worth of servers, connections, timers and workers, with one owner: `stop()` closes all of them.
  *
@@ -86,6 +106,7 @@ export class Reactor {
   readonly #counts = new AcceptCounts();
   readonly #connections = new OpenConnections();
   readonly #listeners = new Set<Listener>();
+  readonly #reconnectors = new Set<Pick<Reconnector, 'reactorStops'>>();
   readonly #starting = new Set<Promise<unknown>>();
   readonly #host: ListenerHost;
   readonly #clientHost: ClientHost;
@@ -229,34 +250,92 @@ export class Reactor {
     init?: (connection: C) => unknown,
   ): C {
     const plan = planClient('connect', to);
-    const args = argumentsOf('connect', to.args);
-    checkHandler('connect', Handler);
-    this.#checkRunning('connect');
-    const handler = new Handler(...(args as A));
-    this.#open(plan, handler, init as (connection: Connection) => unknown);
+    return this.#connect(plan, this.#factory('connect', to.args, Handler, init));
+  }
+
+  /**
+   * Connects, and connects again with a new `Handler` whenever the connection was lost or did not come about, with growing
+   * random pauses, until it is told to stop or the reactor stops.
+   * @throws PacketError as `connect`; nothing was begun.
+   */
+  keepConnected<C extends Connection, A extends readonly unknown[] = []>(
+    to: ConnectTo & ClientOptions & ReconnectOptions & HandlerArgs<A>,
+    Handler: ConnectionClass<C, A>,
+    init?: (connection: C) => unknown,
+  ): Reconnector<C> {
+    const { client, settings } = splitReconnect(to);
+    const plan = planClient('keepConnected', client);
+    const factory = this.#factory('keepConnected', to.args, Handler, init);
+    const reconnector: Reconnector<C> = new Reconnector<C>(
+      {
+        connect: (observer) => this.#connect(plan, factory, observer),
+        timer: (delayMs, callback) => this.#timers.once(delayMs, callback),
+        guard: (where, callback) => void this.#errors.guard(where, callback),
+        report: (error, where) => this.#errors.report(error, where, undefined),
+        done: (done) => this.#reconnectors.delete(done),
+      },
+      settings,
+      { handler: Handler.name, endpoint: endpointName(plan.endpoint) },
+    );
+    if (reconnector.state !== 'stopped') this.#reconnectors.add(reconnector);
+    return reconnector;
+  }
+
+  #factory<C extends Connection, A extends readonly unknown[]>(
+    owner: string,
+    given: unknown,
+    Handler: ConnectionClass<C, A>,
+    init: ((connection: C) => unknown) | undefined,
+  ): ClientFactory<C> {
+    const args = argumentsOf(owner, given);
+    checkHandler(owner, Handler);
+    this.#checkRunning(owner);
+    return { make: () => new Handler(...(args as A)), init };
+  }
+
+  #connect<C extends Connection>(plan: ClientPlan, { make, init }: ClientFactory<C>, observer?: ConnectionObserver): C {
+    const handler = make();
+    const core = this.#clientCore(plan, handler, observer);
+    beginConnection(core, handler, init as (connection: Connection) => unknown, () => this.#openClient(plan, core));
+    if (plan.signal !== undefined) core.abortOpeningOn(plan.signal);
     return handler;
   }
 
-  /** Gives the handler a core of its own and connects it. */
-  #open(plan: ClientPlan, handler: Connection, init: ((connection: Connection) => unknown) | undefined): void {
-    const { options, signal } = plan;
-    const core = new ConnectionCore(
-      this.#host.nextConnectionId(),
-      {
-        side: 'client',
-        host: this.#host,
-        options,
-        openTimeoutMs: options.connectTimeoutMs,
-        firstByteTimeoutMs: 0,
-        drainGraceMs: 0,
-      },
-      handler,
-    );
+  #reconnect(
+    handler: Connection,
+    before: ClientPlan | undefined,
+    to: (ConnectTo & ClientOptions) | undefined,
+  ): boolean {
+    const plan = planAgain(before, to);
+    if (plan === undefined) {
+      throw new PacketError('ERR_PACKET_STATE', 'reconnect: a connection that was accepted has no place to connect to');
+    }
+    if (this.#stopping !== undefined || plan.signal?.aborted === true) return false;
+    const core = this.#clientCore(plan, handler, undefined);
+    beginAgain(core, handler, () => this.#openClient(plan, core));
+    if (plan.signal !== undefined) core.abortOpeningOn(plan.signal);
+    return true;
+  }
+
+  #clientCore(plan: ClientPlan, handler: Connection, observer: ConnectionObserver | undefined): ConnectionCore {
+    const { options } = plan;
+    const setup = {
+      side: 'client',
+      host: this.#host,
+      options,
+      openTimeoutMs: options.connectTimeoutMs,
+      firstByteTimeoutMs: 0,
+      drainGraceMs: 0,
+      plan,
+      observer,
+    } as const;
+    const core = new ConnectionCore(this.#host.nextConnectionId(), setup, handler);
     this.#host.adopt(core);
-    beginConnection(core, handler, init, () =>
-      openClient(plan, this.#clientHost, core, (pending, found) => core.swap(pending, found)),
-    );
-    if (signal !== undefined) core.abortOpeningOn(signal);
+    return core;
+  }
+
+  #openClient(plan: ClientPlan, core: ConnectionCore): Transport {
+    return openClient(plan, this.#clientHost, core, (pending, found) => core.swap(pending, found));
   }
 
   // ---- timers --------------------------------------------------------------------------------------------------------
@@ -362,6 +441,7 @@ export class Reactor {
 
   async #stop(drainMs: number): Promise<DrainReport> {
     const begun = this.#clock.now();
+    for (const reconnector of this.#reconnectors) reconnector.reactorStops();
     await Promise.allSettled([...this.#starting]);
     await Promise.all([...this.#listeners].map((listener) => listener.closeSocket()));
     await this.#hooks.run(this.#clock, drainMs);
@@ -421,6 +501,7 @@ export class Reactor {
       nextConnectionId: () => this.#nextId++,
       adopt: (core) => this.#connections.add(core),
       forget: (core) => this.#connections.delete(core),
+      reconnect: (handler, before, to) => this.#reconnect(handler, before, to),
       descriptors: () => {
         this.#descriptors ??= new DescriptorCeiling();
         return this.#descriptors.full(this.#connections.size);

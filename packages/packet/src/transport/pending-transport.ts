@@ -136,7 +136,8 @@ export class PendingTransport implements Transport {
   fail(reason: CloseReason): void {
     if (this.#reason !== undefined || this.#found !== undefined) return;
     this.#settle(reason);
-    process.nextTick(() => this.#sink.closed(reason));
+    // After a turn of the loop: a handler that connects again at once must not starve everything else.
+    setImmediate(() => this.#sink.closed(reason));
   }
 
   #hold(bytes: Uint8Array): void {

@@ -20,6 +20,24 @@ export interface ClientPlan {
   /** Its own; the reactor's when it has none. */
   readonly resolver: NameResolver | undefined;
   readonly signal: AbortSignal | undefined;
+  /** What it was made from. */
+  readonly given: ConnectTo & ClientOptions;
+}
+
+/** For messages and events: `example.org:80`, `[::1]:80` or the path. */
+export function endpointName(endpoint: Endpoint): string {
+  if ('path' in endpoint) return endpoint.path;
+  return endpoint.host.includes(':') ? `[${endpoint.host}]:${endpoint.port}` : `${endpoint.host}:${endpoint.port}`;
+}
+
+/** The plan to connect again: to the same place, or to another with the same options where `to` names no others. */
+export function planAgain(
+  before: ClientPlan | undefined,
+  to: (ConnectTo & ClientOptions) | undefined,
+): ClientPlan | undefined {
+  if (to === undefined) return before;
+  const { host: _host, port: _port, path: _path, ...kept } = { host: '', port: 0, path: '', ...before?.given };
+  return planClient('reconnect', { ...kept, ...to });
 }
 
 /** What connecting needs from the reactor. */
@@ -41,7 +59,7 @@ export function planClient(owner: string, to: ConnectTo & ClientOptions): Client
     ...(localAddress === undefined ? {} : { localAddress }),
     ...(localPort === undefined ? {} : { localPort }),
   };
-  return { endpoint, options, engineOptions, resolver, signal };
+  return { endpoint, options, engineOptions, resolver, signal, given: to };
 }
 
 /**
