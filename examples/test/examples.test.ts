@@ -250,3 +250,42 @@ netTest('behind-a-proxy: the client is the one the proxy names, and a denied one
   await once(socket, 'close');
   assert.equal(await line(), 'rejected 127.0.0.2: untrusted-proxy');
 });
+
+netTest('reconnect: a client that lost its server is back when the server is', async (t) => {
+  const sockets: Socket[] = [];
+  const listen = async (port: number): Promise<ReturnType<typeof createTcpServer>> => {
+    const server = createTcpServer((socket) => {
+      sockets.push(socket);
+      socket.on('error', () => undefined);
+      socket.pipe(socket);
+    });
+    server.listen(port, '127.0.0.1');
+    await once(server, 'listening');
+    return server;
+  };
+  const close = async (server: ReturnType<typeof createTcpServer>): Promise<void> => {
+    server.close();
+    for (const socket of sockets.splice(0)) socket.destroy();
+    await once(server, 'close');
+  };
+  const before = await listen(0);
+  const { port } = before.address() as AddressInfo;
+  const program = run('reconnect', String(port));
+  const exit = once(program, 'exit');
+  t.cleanup(async () => {
+    program.kill('SIGTERM');
+    assert.deepEqual(await exit, [0, null]);
+  });
+  const lines = createInterface({ input: program.stdout })[Symbol.asyncIterator]();
+  const line = async (): Promise<string> => String((await lines.next()).value);
+  assert.equal(await line(), 'connected');
+  assert.equal(await line(), 'hello');
+  await close(before);
+  assert.match(await line(), /^retry 1: /);
+  const after = await listen(port);
+  t.cleanup(() => close(after));
+  let told = await line();
+  while (/^retry/.test(told)) told = await line();
+  assert.equal(told, 'connected');
+  assert.equal(await line(), 'hello');
+});
