@@ -51,10 +51,12 @@ export class DescriptorCeiling {
 
   /**
    * Whether the connection just accepted must go again; undefined if it may stay.
-   * @param others Other connections of the caller, which count where the system cannot be asked.
+   * @param others Other connections of the caller; they alone count where the system cannot be asked.
    */
   full(others: number): NoDescriptor | undefined {
     if (this.#limit === Number.POSITIVE_INFINITY) return undefined;
+    // A connection is counted a moment longer than its descriptor is open.
+    if (others >= this.#limit) return { limit: this.#limit, open: others, error: undefined };
     if (this.#limit - this.#open > NEAR_DESCRIPTORS && this.#asked++ % SELDOM !== 0) return undefined;
     try {
       this.#open = this.#openBeside(this.#lowestFree() - 1);

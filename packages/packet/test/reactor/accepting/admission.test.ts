@@ -140,6 +140,12 @@ test('a connection above the ceiling is refused until a descriptor below it is f
   assert.equal(ceiling.full(0), undefined);
 });
 
+test('a caller never has more connections than the limit, however many descriptors are free', () => {
+  const ceiling = new DescriptorCeiling(192, () => 21);
+  assert.equal(ceiling.full(191), undefined);
+  assert.deepEqual(ceiling.full(192), { limit: 192, open: 192, error: undefined });
+});
+
 test('of what the program has open before its first client 32 are in the reserve, the rest counts', () => {
   let free = 101;
   const ceiling = new DescriptorCeiling(192, () => free);
