@@ -190,6 +190,11 @@ netTest('send-file: the file arrives whole; one that is missing is told', async 
   assert.match(await answer(missing.port, ''), /^sendFile \/no\/such\/file: ENOENT/);
 });
 
+netTest('callbacks: answers, failures and timeouts are promises, and the hook runs at the end', async () => {
+  const out = 'one: 4\nall: 9 16 25\nrefused: ERR_PACKET_CONNECT\ntoo slow: idle timeout after 50 ms\nstopping\n';
+  assert.deepEqual(await output(run('callbacks')), { code: 0, out, errors: '' });
+});
+
 netTest('length-prefix: objects go there and come back', async () => {
   const out = '{"numbers":[1,2,3.5],"sum":6.5}\n{"numbers":[],"sum":0}\n';
   assert.deepEqual(await output(run('length-prefix')), { code: 0, out, errors: '' });
