@@ -79,6 +79,12 @@ export interface PacketEvents {
     readonly connection: ConnectionFacts | undefined;
   };
   'packet:reactor.stopped': { readonly finished: number; readonly cut: number };
+  'packet:reactor.restart': {
+    readonly stage: 'started' | 'done' | 'failed';
+    /** The new process. */
+    readonly pid: number | undefined;
+    readonly error: PacketError | undefined;
+  };
   'packet:worker.started': WorkerFacts & { readonly bootMs: number };
   'packet:worker.exited': WorkerFacts & {
     readonly exitCode: number | undefined;
@@ -107,6 +113,7 @@ const names = {
   'packet:reactor.error': true,
   'packet:reactor.blocked': true,
   'packet:reactor.stopped': true,
+  'packet:reactor.restart': true,
   'packet:worker.started': true,
   'packet:worker.exited': true,
   'packet:worker.parked': true,

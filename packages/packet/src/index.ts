@@ -12,8 +12,11 @@ export type {
   ListenerStats,
   ReactorOptions,
   ReactorStats,
+  RestartOptions,
+  Service,
+  ServiceOptions,
 } from './reactor/index.ts';
-export { Connection, FramedConnection, Reactor } from './reactor/index.ts';
+export { Connection, FramedConnection, Reactor, serviceOf } from './reactor/index.ts';
 export type { Address, CloseReason } from './transport/index.ts';
 export type {
   CallOptions,

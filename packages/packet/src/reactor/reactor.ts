@@ -39,8 +39,11 @@ import type { Overdue } from './deadline.ts';
 import { type DrainOptions, type DrainReport, drainRows, OpenConnections, resolveDrain } from './drain.ts';
 import { type ErrorContext, ErrorHook } from './error-hook.ts';
 import { beginAgain, beginConnection, Listener, type ListenerHost } from './listener.ts';
+import type { Service } from './restart/service.ts';
+import { ServiceLink } from './restart/service-link.ts';
+import type { RestartOptions } from './restart/successor.ts';
 import { ShutdownHooks } from './shutdown-hooks.ts';
-import { onStopSignals } from './signals.ts';
+import { onSignal, onStopSignals } from './signals.ts';
 import { AcceptCounts, type ReactorStats } from './stats.ts';
 import { type Timer, Timers } from './timers.ts';
 import type { WorkerService } from './worker-service.ts';
@@ -63,6 +66,8 @@ export interface ReactorOptions {
    * process warning, so that none is lost; so does one for which the hook itself throws or rejects.
    */
   readonly onError?: ((error: unknown, context: ErrorContext) => void) | undefined;
+  /** How this process was started and can be started anew, from `serviceOf(process)`: restarts, socket activation, readiness. */
+  readonly service?: Service | undefined;
   /** Time, for tests. */
   readonly clock?: Clock | undefined;
   /** Who owns the sockets. */
@@ -80,7 +85,7 @@ export type HandlerArgs<A extends readonly unknown[]> = [] extends A
   : { readonly args: Readonly<A> };
 
 const ROWS = { ...drainRows, ...watchRows };
-const OTHER_NAMES = ['workers', 'workerSetup', 'onError', 'clock', 'engine', 'resolver'];
+const OTHER_NAMES = ['workers', 'workerSetup', 'onError', 'service', 'clock', 'engine', 'resolver'];
 
 /** How the handler of a client is made, and what is done to it after `postInit`. */
 interface ClientFactory<C extends Connection> {
@@ -101,6 +106,7 @@ export class Reactor {
   readonly #watch: BlockedWatch;
   readonly #errors: ErrorHook;
   readonly #hooks: ShutdownHooks;
+  readonly #link: ServiceLink | undefined;
   readonly #timers: Timers;
   readonly #madeAt: number;
   readonly #counts = new AcceptCounts();
@@ -138,11 +144,13 @@ export class Reactor {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#madeAt = this.#clock.now();
-    this.#engine = options.engine ?? createPortableEngine();
     this.#watch = new BlockedWatch(this.#clock, blockedWarnMs);
     this.#errors = new ErrorHook(options.onError, this.#watch);
     this.#hooks = new ShutdownHooks(this.#errors);
     this.#timers = new Timers(this.#clock, (callback) => void this.#errors.guard('timer', callback));
+    const engine = options.engine ?? createPortableEngine();
+    this.#link = options.service === undefined ? undefined : this.#linkTo(options.service, engine);
+    this.#engine = this.#link?.engine ?? engine;
     this.#host = this.#makeHost();
     const resolver = options.resolver ?? createResolver();
     this.#clientHost = { clock: this.#clock, engine: this.#engine, resolver };
@@ -154,7 +162,8 @@ export class Reactor {
   /**
    * Runs a reactor until it is stopped: starts its workers, calls `init`, and resolves when everything is closed.
    *
-   * SIGINT and SIGTERM drain it, a second one cuts what is left; the handlers are gone afterwards. Without workers it also
+   * SIGINT and SIGTERM drain it, a second one cuts what is left; with a `service` SIGUSR2 restarts the program. The handlers are
+   * gone afterwards. Without workers it also
    * stops when nothing is left that could happen; with them it runs until it is stopped. A rejected or throwing `init` stops it and is thrown on.
    */
   static async run(init: (reactor: Reactor) => unknown): Promise<void>;
@@ -171,10 +180,16 @@ export class Reactor {
       () => void reactor.stop(),
       () => void reactor.stop({ drainMs: 0 }),
     );
+    const { restartSignal } = reactor.#options.service ?? {};
+    const forgetRestart = onSignal(restartSignal, () => {
+      // The error hook has nothing to add to the event; a program that asked by a signal hears of failure there.
+      reactor.restart().catch((error: unknown) => reactor.#errors.report(error, 'restart', undefined));
+    });
     process.on('beforeExit', idle);
     try {
       await reactor.start();
       if (reactor.#stopping === undefined) await init(reactor);
+      if (reactor.#stopping === undefined) await reactor.ready();
       await reactor.stopped;
     } catch (error) {
       // Told to stop while its workers were starting, it has nothing to report.
@@ -186,6 +201,7 @@ export class Reactor {
       throw error;
     } finally {
       forgetSignals();
+      forgetRestart();
       process.off('beforeExit', idle);
     }
   }
@@ -199,6 +215,31 @@ export class Reactor {
     this.#started ??= this.#startWorkers();
     await this.#started;
     this.#ready = true;
+  }
+
+  /**
+   * Says that start-up is complete; `run` does it when `init` is done, one whose `init` does not end does it there. With a
+   * `service` it begins to serve on sockets the process before handed on, and tells that process and the service manager.
+   * Idempotent.
+   * @throws PacketError `ERR_PACKET_STOPPED`, or `ERR_PACKET_LISTEN` when a socket that was handed on cannot be used.
+   */
+  async ready(): Promise<void> {
+    this.#checkRunning('ready');
+    await this.#link?.ready();
+  }
+
+  /**
+   * Starts the program anew, lets it take the listening sockets over when it is ready, then stops this reactor. Resolves with
+   * the new process's id; `stopped` tells when this one is drained. As long as it is pending, and when it rejects, this one serves.
+   * @throws PacketError `ERR_PACKET_RESTART`; `ERR_PACKET_STATE` without a `service`, before `ready()` and while another
+   * restart is under way; `ERR_PACKET_STOPPED`; `ERR_PACKET_UNSUPPORTED` where sockets cannot be inherited; `ERR_PACKET_OPTION`.
+   */
+  async restart(options: RestartOptions = {}): Promise<number> {
+    this.#checkRunning('restart');
+    if (this.#link === undefined) {
+      throw new PacketError('ERR_PACKET_STATE', 'restart: this reactor was made without a service');
+    }
+    return await this.#link.restart(options);
   }
 
   // ---- servers and clients -------------------------------------------------------------------------------------------
@@ -442,6 +483,7 @@ export class Reactor {
   async #stop(drainMs: number): Promise<DrainReport> {
     const begun = this.#clock.now();
     for (const reconnector of this.#reconnectors) reconnector.reactorStops();
+    const successorGone = this.#link?.stopping();
     await Promise.allSettled([...this.#starting]);
     await Promise.all([...this.#listeners].map((listener) => listener.closeSocket()));
     await this.#hooks.run(this.#clock, drainMs);
@@ -454,6 +496,8 @@ export class Reactor {
     await this.#started?.catch(() => undefined);
     await this.#workers?.close(0);
     this.#timers.cancelAll();
+    await successorGone;
+    await this.#link?.close();
     publish('packet:reactor.stopped', () => drained);
     return drained;
   }
@@ -483,6 +527,14 @@ export class Reactor {
     if (this.#workers !== undefined && this.#ready) return this.#workers;
     const why = this.#options.workers === undefined ? 'was made without workers' : 'has not been started';
     throw new PacketError('ERR_PACKET_STATE', `${what}: this reactor ${why}`);
+  }
+
+  #linkTo(service: Service, engine: Engine): ServiceLink {
+    return new ServiceLink(service, engine, {
+      clock: this.#clock,
+      report: (error, where) => this.#errors.report(error, where, undefined),
+      stop: () => void this.stop(),
+    });
   }
 
   #makeHost(): ListenerHost {

@@ -1,3 +1,5 @@
+import { constants } from 'node:os';
+
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
 /**
@@ -14,4 +16,14 @@ export function onStopSignals(first: () => void, again: () => void): () => void 
   return () => {
     for (const signal of SIGNALS) process.off(signal, handle);
   };
+}
+
+/**
+ * Calls `handle` on every `signal`, where the system has it.
+ * @returns A function that takes the handler off.
+ */
+export function onSignal(signal: NodeJS.Signals | undefined, handle: () => void): () => void {
+  if (signal === undefined || constants.signals[signal] === undefined) return () => undefined;
+  process.on(signal, handle);
+  return () => void process.off(signal, handle);
 }

@@ -61,6 +61,12 @@ export class Acceptor {
     if (this.#held.length > 0) process.nextTick(() => this.#release());
   }
 
+  /** Hands on what is held, suspended or not: nobody else has it. */
+  release(): void {
+    this.#suspended = false;
+    this.#release();
+  }
+
   /** Refuses what is held and what may still come. */
   close(): void {
     this.#closed = true;

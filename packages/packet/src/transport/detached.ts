@@ -13,8 +13,13 @@ export type DetachedSocket =
   | { readonly kind: 'port'; readonly port: MessagePort; readonly local: Address; readonly remote: Address }
   | { readonly kind: 'memory'; readonly end: object };
 
-/** A listening socket that another process may accept on too; send `server` with `child.send`. */
+/**
+ * A listening socket that another process may accept on too: a child that gets `fd` in its `stdio` has it and accepts
+ * nothing before it listens there; one that is sent `server` by `child.send` accepts at once.
+ */
 export interface SharedListener {
   readonly kind: 'server';
   readonly server: Server;
+  /** Undefined where sockets are not descriptors (Windows). */
+  readonly fd?: number | undefined;
 }

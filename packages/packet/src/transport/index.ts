@@ -1,4 +1,4 @@
-export type { DetachedSocket } from './detached.ts';
+export type { DetachedSocket, SharedListener } from './detached.ts';
 export { createMemoryEngine } from './memory.ts';
 export { type PendingOwner, PendingTransport } from './pending-transport.ts';
 export { createPortableEngine } from './portable.ts';

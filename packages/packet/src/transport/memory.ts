@@ -147,6 +147,10 @@ class MemoryListener implements TransportListener {
     throw new PacketError('ERR_PACKET_UNSUPPORTED', 'a listener in memory cannot be shared with another process');
   }
 
+  release(): Promise<void> {
+    return this.close();
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;

@@ -1,8 +1,11 @@
+import { existsSync, linkSync, unlinkSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { errnoOf, wrapError } from '../errors.ts';
 import { type Acceptable, Accepted, Acceptor } from './acceptor.ts';
 import { checkPort, formatEndpoint, isWildcard, localAddressOf, remoteAddressOf, serverAddressOf } from './address.ts';
 import type { DetachedSocket, SharedListener } from './detached.ts';
+import { fdOf } from './fd-of.ts';
+import { SocketFile } from './socket-file.ts';
 import { StreamTransport } from './stream-transport.ts';
 import type {
   Address,
@@ -13,7 +16,7 @@ import type {
   TransportListener,
   TransportSink,
 } from './transport.ts';
-import { pathTooLong, removeStaleSocket } from './unix-path.ts';
+import { pathInUse, pathTooLong, removeStaleSocket, temporaryNameFor } from './unix-path.ts';
 
 /** Ports tried before giving up when the kernel's choice on 127.0.0.1 is taken on ::1. */
 const PORT_ATTEMPTS = 8;
@@ -33,13 +36,14 @@ export async function listenPortable(
   checkPort('listen', endpoint);
   const name = formatEndpoint(endpoint);
   const acceptor = new Acceptor(name, sink, maxHeld);
-  const create = (): Server => newServer(options, name, sink, acceptor);
+  const bound: Address | undefined = pathOf(endpoint);
+  const create = (): Server => newServer({ options, name, sink, acceptor, bound });
   // Clients that are quicker than the caller of this function wait.
   acceptor.suspend();
   try {
-    const servers = await openServers(endpoint, options, create);
+    const opened = await openServers(endpoint, options, create);
     acceptor.resume();
-    return new PortableListener(servers, acceptor);
+    return new PortableListener(opened, acceptor, bound);
   } catch (error) {
     acceptor.close();
     throw wrapError('ERR_PACKET_LISTEN', `listen ${name}`, error, { endpoint: name });
@@ -51,16 +55,29 @@ type Target = { readonly host: string; readonly port: number } | { readonly path
 
 type Open = (target: Target) => Promise<Server>;
 
-function openServers(
-  endpoint: ListenEndpoint,
-  options: ListenOptions,
-  create: () => Server,
-): Promise<readonly Server[]> {
-  if ('shared' in endpoint) return adoptShared(endpoint.shared, options, create());
+/** What was opened for one endpoint. */
+interface Opened {
+  readonly servers: readonly Server[];
+  /** The file of a UNIX socket, when it is ours. */
+  readonly file?: SocketFile | undefined;
+}
+
+/** The path an endpoint names; Node forgets it for inherited sockets, and knows another for those we bound. */
+function pathOf(endpoint: ListenEndpoint): Address | undefined {
+  if ('path' in endpoint) return { family: 'unix', path: endpoint.path };
+  return 'fd' in endpoint && endpoint.file !== undefined ? { family: 'unix', path: endpoint.file } : undefined;
+}
+
+async function openServers(endpoint: ListenEndpoint, options: ListenOptions, create: () => Server): Promise<Opened> {
+  if ('shared' in endpoint) return { servers: await adoptShared(endpoint.shared, options, create()) };
   const open: Open = (target) => openServer(create(), target, options);
-  if ('path' in endpoint) return openPath(endpoint.path, open);
-  if ('host' in endpoint && endpoint.host === 'localhost') return openLocalhost(endpoint.port, open);
-  return open(endpoint).then((server) => [server]);
+  if ('path' in endpoint) return await openPath(endpoint.path, open);
+  if ('fd' in endpoint) {
+    const { fd, file } = endpoint;
+    return { servers: [await open({ fd })], file: file === undefined ? undefined : SocketFile.at(file) };
+  }
+  if (endpoint.host === 'localhost') return { servers: await openLocalhost(endpoint.port, open) };
+  return { servers: [await open(endpoint)] };
 }
 
 /** 127.0.0.1 and ::1 on one port, or the one of them this machine has. */
@@ -85,14 +102,35 @@ function absentFamily(error: unknown): undefined {
   if (errno !== 'EADDRNOTAVAIL' && errno !== 'EAFNOSUPPORT') throw error;
 }
 
-async function openPath(path: string, open: Open): Promise<readonly Server[]> {
+async function openPath(path: string, open: Open): Promise<Opened> {
   const tooLong = pathTooLong(path);
   if (tooLong !== undefined) throw tooLong;
   try {
-    return [await open({ path })];
+    return await bindFile(path, open);
   } catch (error) {
     if (errnoOf(error) !== 'EADDRINUSE' || !(await removeStaleSocket(path))) throw error;
-    return [await open({ path })];
+    return await bindFile(path, open);
+  }
+}
+
+/**
+ * Binds under a name for the moment and links the real one to it. Node removes the file it bound when it closes the socket;
+ * one that a successor goes on with must stay.
+ */
+async function bindFile(path: string, open: Open): Promise<Opened> {
+  const temporary = temporaryNameFor(path);
+  if (temporary === undefined) return { servers: [await open({ path })] };
+  if (existsSync(path)) throw pathInUse(path);
+  const server = await open({ path: temporary });
+  try {
+    linkSync(temporary, path);
+    unlinkSync(temporary);
+    return { servers: [server], file: SocketFile.at(path) };
+  } catch (error) {
+    server.close();
+    if (errnoOf(error) === 'EEXIST') throw pathInUse(path);
+    // A file system without links: the file is Node's, and does not outlive this listener.
+    return { servers: [await open({ path })] };
   }
 }
 
@@ -108,9 +146,19 @@ function openServer(server: Server, target: Target, options: ListenOptions): Pro
   return listening(server, () => server.listen({ ...target, backlog, ipv6Only, exclusive: true })).then(() => server);
 }
 
-function newServer(options: ListenOptions, name: string, sink: ListenSink, acceptor: Acceptor): Server {
+/** What a server of Node's is made from. */
+interface ServerInit {
+  readonly options: ListenOptions;
+  readonly name: string;
+  readonly sink: ListenSink;
+  readonly acceptor: Acceptor;
+  /** Its address, where Node does not know it. */
+  readonly bound: Address | undefined;
+}
+
+function newServer({ options, name, sink, acceptor, bound: known }: ServerInit): Server {
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: options.noDelay });
-  let bound: Address | undefined;
+  let bound = known;
   server.on('connection', (socket) => {
     bound ??= serverAddressOf(server);
     acceptor.accepted(new Accepted(new AcceptedSocket(socket, bound)));
@@ -135,13 +183,15 @@ function listening(server: Server, listen: () => void): Promise<void> {
 class PortableListener implements TransportListener {
   readonly addresses: readonly Address[];
   readonly #servers: readonly Server[];
+  readonly #file: SocketFile | undefined;
   readonly #acceptor: Acceptor;
   #closing: Promise<void> | undefined;
 
-  constructor(servers: readonly Server[], acceptor: Acceptor) {
+  constructor({ servers, file }: Opened, acceptor: Acceptor, bound: Address | undefined) {
     this.#servers = servers;
+    this.#file = file;
     this.#acceptor = acceptor;
-    this.addresses = servers.map(serverAddressOf);
+    this.addresses = bound === undefined ? servers.map(serverAddressOf) : [bound];
   }
 
   suspend(): void {
@@ -153,16 +203,24 @@ class PortableListener implements TransportListener {
   }
 
   share(): readonly SharedListener[] {
-    return this.#servers.map((server) => ({ kind: 'server', server }));
+    return this.#servers.map((server) => ({ kind: 'server', server, fd: fdOf(server) }));
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#close();
+    this.#closing ??= this.#close(() => {
+      this.#acceptor.close();
+      this.#file?.remove();
+    });
     return this.#closing;
   }
 
-  #close(): Promise<void> {
-    this.#acceptor.close();
+  release(): Promise<void> {
+    this.#closing ??= this.#close(() => this.#acceptor.release());
+    return this.#closing;
+  }
+
+  #close(first: () => void): Promise<void> {
+    first();
     // The callback of `close` waits for every connection; the descriptor itself is closed by the time the loop has
     // turned once.
     for (const server of this.#servers) server.close();

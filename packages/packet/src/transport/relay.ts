@@ -169,6 +169,10 @@ class RelayListener implements TransportListener {
     throw new PacketError('ERR_PACKET_UNSUPPORTED', 'a listener of another thread is shared in that thread');
   }
 
+  release(): Promise<void> {
+    return this.close();
+  }
+
   close(): Promise<void> {
     if (!this.#closing) {
       this.#closing = true;

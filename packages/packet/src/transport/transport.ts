@@ -19,7 +19,14 @@ export type Address =
 export type Endpoint = { readonly host: string; readonly port: number } | { readonly path: string };
 
 /** Where to listen: as {@link Endpoint}, an open listening descriptor, or a listener another owner shares. */
-export type ListenEndpoint = Endpoint | { readonly fd: number } | { readonly shared: SharedListener };
+export type ListenEndpoint = Endpoint | InheritedEndpoint | { readonly shared: SharedListener };
+
+/** A listening descriptor this process was started with. */
+export interface InheritedEndpoint {
+  readonly fd: number;
+  /** The file of a UNIX socket, when this listener owns it from now on: it is removed on close. */
+  readonly file?: string;
+}
 
 /** Who ended a connection. */
 export type ClosedBy = 'local' | 'peer' | 'error' | 'timeout' | 'limit' | 'shutdown';
@@ -99,8 +106,13 @@ export interface TransportListener {
   resume(): void;
   /** One per address, in their order; `ERR_PACKET_UNSUPPORTED` where sockets cannot leave the process. */
   share(): readonly SharedListener[];
-  /** Idempotent; resolves when the socket is closed. Connections accepted before live on. */
+  /** Idempotent; resolves when the socket is closed. Connections accepted before live on; those held are refused. */
   close(): Promise<void>;
+  /**
+   * Closes it here because another process accepts on the same socket now: the file of a UNIX socket stays, and connections
+   * held while suspended are served. Idempotent, and the same as `close` where sockets cannot be shared.
+   */
+  release(): Promise<void>;
 }
 
 /** One byte stream, owned by exactly one connection. */

@@ -1,6 +1,8 @@
+import { randomBytes } from 'node:crypto';
 import { type Stats, unlinkSync } from 'node:fs';
 import { lstat } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { dirname, join } from 'node:path';
 import { errnoOf } from '../errors.ts';
 
 /** Bytes the kernel's address structure has for a path, its closing NUL not counted (`sun_path`). */
@@ -21,6 +23,18 @@ export function pathTooLong(path: string): NodeJS.ErrnoException | undefined {
     return Object.assign(new Error('a UNIX socket path is not empty and holds no NUL'), { code: 'EINVAL' });
   }
   return undefined;
+}
+
+/** A name in the same folder under which a socket is bound before it gets its own; undefined where that cannot be. */
+export function temporaryNameFor(path: string): string | undefined {
+  if (NAMED_PIPES) return undefined;
+  const name = join(dirname(path), `.${randomBytes(4).toString('hex')}`);
+  return pathTooLong(name) === undefined ? name : undefined;
+}
+
+/** The error for a path at which there is a file already, as the kernel would give it. */
+export function pathInUse(path: string): NodeJS.ErrnoException {
+  return Object.assign(new Error(`address already in use ${path}`), { code: 'EADDRINUSE' });
 }
 
 /**

@@ -1,0 +1,229 @@
+import { closeSync, rmSync } from 'node:fs';
+import { PacketError } from '../../errors.ts';
+import type {
+  Address,
+  AttachSource,
+  ConnectOptions,
+  Endpoint,
+  Engine,
+  EngineCapabilities,
+  ListenEndpoint,
+  ListenOptions,
+  ListenSink,
+  SharedListener,
+  Transport,
+  TransportListener,
+  TransportSink,
+} from '../../transport/index.ts';
+import type { InheritedListener } from './activation.ts';
+import type { HandedOn } from './handed-on.ts';
+
+/** The descriptor a child's inherited sockets are counted from. */
+const FIRST_FD = 3;
+
+/**
+ * An engine that knows what it listens on, so that it can be handed on, and that takes what was handed to this process.
+ *
+ * A socket that was handed on is not accepted upon before {@link RestartableEngine.takeOver}: until then the process before
+ * serves, and a start that fails has cost no client anything.
+ */
+export class RestartableEngine implements Engine {
+  readonly #inner: Engine;
+  /** What is inherited and not asked for yet. */
+  #inherited: readonly HandedOn[];
+  readonly #activated: readonly InheritedListener[];
+  readonly #open = new Set<RestartableListener>();
+  #tookOver = false;
+  #released = false;
+
+  constructor(inner: Engine, inherited: readonly HandedOn[], activated: readonly InheritedListener[]) {
+    this.#inner = inner;
+    this.#inherited = inherited;
+    this.#activated = activated;
+  }
+
+  get name(): Engine['name'] {
+    return this.#inner.name;
+  }
+
+  get can(): EngineCapabilities {
+    return this.#inner.can;
+  }
+
+  async listen(endpoint: ListenEndpoint, options: ListenOptions, sink: ListenSink): Promise<TransportListener> {
+    const handed = this.#take(endpoint);
+    const listener = new RestartableListener(this.#identityOf(endpoint, handed), {
+      open: (from) => this.#inner.listen(from, options, sink),
+      released: () => this.#released,
+      closed: () => this.#open.delete(listener),
+    });
+    // In the order of the calls: two servers on port 0 are told apart by nothing else.
+    this.#open.add(listener);
+    if (handed !== undefined) return listener;
+    try {
+      await listener.openAt(endpoint);
+      return listener;
+    } catch (error) {
+      this.#open.delete(listener);
+      throw error;
+    }
+  }
+
+  connect(endpoint: Endpoint, options: ConnectOptions, sink: TransportSink): Transport {
+    return this.#inner.connect(endpoint, options, sink);
+  }
+
+  attach(source: AttachSource, sink: TransportSink): Transport {
+    return this.#inner.attach(source, sink);
+  }
+
+  broadcast(targets: readonly Transport[], bytes: Uint8Array): readonly Transport[] {
+    return this.#inner.broadcast(targets, bytes);
+  }
+
+  /** Begins to accept on everything that was handed on and asked for, and closes the rest. @throws PacketError `ERR_PACKET_LISTEN`. */
+  async takeOver(): Promise<void> {
+    if (this.#tookOver) return;
+    this.#tookOver = true;
+    await Promise.all([...this.#open].map((listener) => listener.takeOver()));
+    for (const { fds, file } of this.#inherited) {
+      for (const fd of fds) closeSync(fd);
+      if (file !== undefined) rmSync(file, { force: true });
+    }
+    this.#inherited = [];
+  }
+
+  /**
+   * What a successor gets, and the descriptors here that become its own, in their order from 3.
+   * @throws PacketError `ERR_PACKET_UNSUPPORTED` where sockets cannot be inherited.
+   */
+  handOn(): { readonly sockets: readonly HandedOn[]; readonly fds: readonly number[] } {
+    const sockets: HandedOn[] = [];
+    const fds: number[] = [];
+    for (const listener of this.#open) {
+      const shared = listener.share().map(descriptorOf);
+      sockets.push({
+        ...listener.identity,
+        addresses: listener.addresses,
+        fds: shared.map((_, i) => FIRST_FD + fds.length + i),
+      });
+      fds.push(...shared);
+    }
+    return { sockets, fds };
+  }
+
+  /** Another process accepts now: every listener that is closed from now on is its. */
+  release(): void {
+    this.#released = true;
+  }
+
+  #take(endpoint: ListenEndpoint): HandedOn | undefined {
+    const fits = (handed: HandedOn): boolean =>
+      'fd' in endpoint ? handed.name !== undefined && handed.fds[0] === endpoint.fd : handed.key === keyOf(endpoint);
+    const handed = this.#inherited.find(fits);
+    this.#inherited = this.#inherited.filter((other) => other !== handed);
+    return handed;
+  }
+
+  #identityOf(endpoint: ListenEndpoint, handed: HandedOn | undefined): Identity {
+    if (handed !== undefined) return { ...handed };
+    const name = 'fd' in endpoint ? this.#activated.find(({ fd }) => fd === endpoint.fd)?.name : undefined;
+    return { key: keyOf(endpoint), file: 'path' in endpoint ? endpoint.path : undefined, name };
+  }
+}
+
+function keyOf(endpoint: ListenEndpoint): string {
+  if ('path' in endpoint) return `path ${endpoint.path}`;
+  if ('port' in endpoint) return `port ${endpoint.port} of ${endpoint.host}`;
+  return 'fd' in endpoint ? `fd ${endpoint.fd}` : 'shared';
+}
+
+function descriptorOf({ fd }: SharedListener): number {
+  if (fd !== undefined) return fd;
+  throw new PacketError(
+    'ERR_PACKET_UNSUPPORTED',
+    'restart: this system cannot let a process inherit listening sockets',
+  );
+}
+
+/** By what a listener is known again in the process after this one. */
+type Identity = Pick<HandedOn, 'key' | 'file' | 'name'> & Partial<Pick<HandedOn, 'fds' | 'addresses'>>;
+
+/** What a listener needs of its engine. */
+interface ListenerInit {
+  readonly open: (endpoint: ListenEndpoint) => Promise<TransportListener>;
+  readonly released: () => boolean;
+  readonly closed: () => void;
+}
+
+/** One server's sockets: several when they were handed on, none before the take-over. */
+class RestartableListener implements TransportListener {
+  readonly #identity: Identity;
+  readonly #init: ListenerInit;
+  #parts: readonly TransportListener[] = [];
+  /** Descriptors that are ours and not accepted upon yet. */
+  #waiting: readonly number[];
+  #suspended = false;
+  #closing: Promise<void> | undefined;
+
+  constructor(identity: Identity, init: ListenerInit) {
+    this.#identity = identity;
+    this.#init = init;
+    this.#waiting = identity.fds ?? [];
+  }
+
+  get identity(): Pick<HandedOn, 'key' | 'file' | 'name'> {
+    const { key, file, name } = this.#identity;
+    return { key, file, name };
+  }
+
+  get addresses(): readonly Address[] {
+    return this.#identity.addresses ?? this.#parts.flatMap(({ addresses }) => addresses);
+  }
+
+  async openAt(endpoint: ListenEndpoint): Promise<void> {
+    this.#parts = [await this.#init.open(endpoint)];
+  }
+
+  async takeOver(): Promise<void> {
+    const { file } = this.#identity;
+    const fds = this.#waiting;
+    this.#waiting = [];
+    for (const fd of fds) {
+      const part = await this.#init.open(file === undefined ? { fd } : { fd, file });
+      this.#parts = [...this.#parts, part];
+      if (this.#suspended) part.suspend();
+    }
+  }
+
+  suspend(): void {
+    this.#suspended = true;
+    for (const part of this.#parts) part.suspend();
+  }
+
+  resume(): void {
+    this.#suspended = false;
+    for (const part of this.#parts) part.resume();
+  }
+
+  share(): readonly SharedListener[] {
+    return this.#parts.flatMap((part) => part.share());
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close(this.#init.released());
+    return this.#closing;
+  }
+
+  release(): Promise<void> {
+    this.#closing ??= this.#close(true);
+    return this.#closing;
+  }
+
+  async #close(released: boolean): Promise<void> {
+    this.#init.closed();
+    for (const fd of this.#waiting) closeSync(fd);
+    this.#waiting = [];
+    await Promise.all(this.#parts.map((part) => (released ? part.release() : part.close())));
+  }
+}
