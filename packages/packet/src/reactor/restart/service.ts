@@ -57,22 +57,22 @@ export interface Service {
  *
  * @throws PacketError `ERR_PACKET_OPTION` when the variables make no sense.
  */
-export function serviceOf(process: ServiceProcess, options: ServiceOptions = {}): Service {
+export function serviceOf(own: ServiceProcess, options: ServiceOptions = {}): Service {
   checkOptions(options);
-  const handedOn = handedOnBy(process.env, (pid) => pid === process.ppid || isGone(pid));
-  const activated = handedOn === undefined ? inheritedListeners(process.env, process.pid) : namedOf(handedOn);
-  const watchdog = watchdogMs(process.env, process.pid);
-  forgetInheritance(process.env);
-  const { start = startAgain(process), restartSignal = 'SIGUSR2' } = options;
+  const handedOn = handedOnBy(own.env, (pid) => pid === own.ppid || isGone(pid));
+  const activated = handedOn === undefined ? inheritedListeners(own.env, own.pid) : namedOf(handedOn);
+  const watchdog = watchdogMs(own.env, own.pid);
+  forgetInheritance(own.env);
+  const { start = startAgain(own), restartSignal = 'SIGUSR2' } = options;
   return {
     listeners: activated,
     restarted: handedOn !== undefined,
     restartSignal: restartSignal === false ? undefined : restartSignal,
-    pid: process.pid,
+    pid: own.pid,
     handedOn: handedOn ?? [],
-    notify: options.notify ?? systemdNotify(process.env),
+    notify: options.notify ?? systemdNotify(own.env),
     watchdogMs: watchdog,
-    ready: () => (handedOn === undefined ? Promise.resolve(false) : tellReady(process)),
+    ready: () => (handedOn === undefined ? Promise.resolve(false) : tellReady(own)),
     start,
   };
 }
