@@ -1,6 +1,6 @@
 export type { DetachedSocket, SharedListener } from './detached.ts';
 export { createMemoryEngine } from './memory.ts';
-export { type PendingOwner, PendingTransport } from './pending-transport.ts';
+export { PendingTransport } from './pending-transport.ts';
 export { createPortableEngine } from './portable.ts';
 export { createRelayEngine } from './relay.ts';
 export { relayIncoming, serveRelay } from './relay-owner.ts';

@@ -69,6 +69,7 @@ function connectPortable(endpoint: Endpoint, options: ConnectOptions, sink: Tran
     return transport;
   }
   checkPort('connect', endpoint);
+  // A name given here is looked up by node, with a thread of its pool; reactors look names up themselves and give addresses.
   const { host, port } = endpoint;
   return new StreamTransport(openSocket({ ...options, host, port, allowHalfOpen: true }), sink, {
     name,

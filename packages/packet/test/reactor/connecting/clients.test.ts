@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
+import { fileURLToPath } from 'node:url';
 import { netTest, turn } from '@packet/testing';
 import type { PacketError } from '../../../src/errors.ts';
 import type { NameResolver } from '../../../src/reactor/connecting/name-resolver.ts';
@@ -127,6 +128,28 @@ for (const [name, makeEngine] of [
     await server.journal.when(() => server.journal.bytes === sent.length);
   });
 }
+
+netTest('bytes are moved and files sent to a connection that is still being looked up', async (t) => {
+  const dns = await NameServer.open(t, ({ type }) => (type === 'A' ? { addresses: ['127.0.0.1'] } : NO_ADDRESS));
+  const resolver = createResolver({ servers: [dns.address], hostsFile: false, resolvConf: false });
+  const world = new World(createPortableEngine(), { resolver });
+  t.cleanup(() => world.close());
+  const { port } = await world.serve();
+  const source = world.reactor.connect({ host: '127.0.0.1', port, args: [] }, Recorder);
+  const feeding = await world.accepted();
+  await source.journal.saw('connectionCompleted');
+  const target = world.reactor.connect({ host: 'target.example', port, args: [] }, Recorder);
+  const file = new URL(import.meta.url);
+  const sending = target.sendFile(fileURLToPath(file));
+  source.proxyIncomingTo(target, { bufferBytes: 1000 });
+  const sent = pattern(300_000);
+  feeding.sendData(sent);
+  const reached = await world.accepted();
+  const whole = Buffer.concat([await readFile(file), sent]);
+  await reached.journal.when(() => reached.journal.bytes === whole.length);
+  assert.ok(Buffer.concat(reached.journal.received).equals(whole));
+  await sending;
+});
 
 netTest('a failed look-up is an unbind, never a throw, after postInit and exactly once', async (t) => {
   const dns = await NameServer.open(t, () => NO_SUCH_NAME);
