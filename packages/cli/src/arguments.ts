@@ -41,11 +41,20 @@ export function readArguments(command: Command, args: readonly string[]): Argume
 
 /** The value of a port option. @throws Failure. */
 export function readPort(args: Arguments, option: string): number | undefined {
+  return readWhole(args, option, { least: 0, most: MOST_PORT });
+}
+
+/** The value of an option that is a whole number. @throws Failure. */
+export function readWhole(
+  args: Arguments,
+  option: string,
+  { least, most }: { readonly least: number; readonly most: number },
+): number | undefined {
   const text = args.values[option];
   if (text === undefined) return undefined;
-  const port = Number(text);
-  if (/^\d+$/.test(text) && port <= MOST_PORT) return port;
-  throw misuse(`--${option} must be an integer in 0..${MOST_PORT}, got "${text}"`);
+  const number = Number(text);
+  if (/^\d+$/.test(text) && number >= least && number <= most) return number;
+  throw misuse(`--${option} must be an integer in ${least}..${most}, got "${text}"`);
 }
 
 const MOST_PORT = 65_535;

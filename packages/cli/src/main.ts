@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { inspect } from 'node:util';
 import { readArguments } from './arguments.ts';
 import type { Command } from './command.ts';
+import { certCommand } from './commands/cert.ts';
 import { newCommand } from './commands/new.ts';
 import { serveCommand } from './commands/serve.ts';
 import { startCommand } from './commands/start.ts';
@@ -10,7 +11,7 @@ import { commandHelp, overview } from './help.ts';
 import { suggestion } from './nearest.ts';
 import { plainFailure } from './plain-failure.ts';
 
-const COMMANDS: readonly Command[] = [startCommand, serveCommand, newCommand];
+const COMMANDS: readonly Command[] = [startCommand, serveCommand, newCommand, certCommand];
 
 /** How long what is left running may go on once the command is done, in milliseconds. */
 const LEFT_RUNNING_MS = 500;

@@ -6,3 +6,8 @@ export function shownPath(path: string): string {
   if (near === '') return '.';
   return near === '..' || near.startsWith(`..${sep}`) ? path : near;
 }
+
+/** A path as a shell takes it. */
+export function quoted(path: string): string {
+  return /^[\w./\\:@-]+$/.test(path) ? path : `"${path}"`;
+}

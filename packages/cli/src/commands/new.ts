@@ -1,5 +1,5 @@
 import type { Command } from '../command.ts';
-import { shownPath } from '../shown-path.ts';
+import { quoted, shownPath } from '../shown-path.ts';
 import { writeSkeleton } from '../skeleton.ts';
 
 /** `packet new DIR`: a place to begin. */
@@ -19,8 +19,3 @@ README that says what to do with them.`,
     return Promise.resolve();
   },
 };
-
-/** As a shell takes it. */
-function quoted(path: string): string {
-  return /^[\w./\\:@-]+$/.test(path) ? path : `"${path}"`;
-}
