@@ -296,7 +296,7 @@ export class Reactor {
 
   /**
    * Connects, and connects again with a new `Handler` whenever the connection was lost or did not come about, with growing
-   * random pauses, until it is told to stop or the reactor stops.
+   * random pauses, until it is told to stop, its `signal` fires, or the reactor stops.
    * @throws PacketError as `connect`; nothing was begun.
    */
   keepConnected<C extends Connection, A extends readonly unknown[] = []>(
@@ -318,7 +318,8 @@ export class Reactor {
       settings,
       { handler: Handler.name, endpoint: endpointName(plan.endpoint) },
     );
-    if (reconnector.state !== 'stopped') this.#reconnectors.add(reconnector);
+    this.#reconnectors.add(reconnector);
+    if (plan.signal !== undefined) reconnector.stopOn(plan.signal);
     return reconnector;
   }
 

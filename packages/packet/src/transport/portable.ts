@@ -65,7 +65,7 @@ function connectPortable(endpoint: Endpoint, options: ConnectOptions, sink: Tran
     });
     const tooLong = pathTooLong(endpoint.path);
     if (tooLong === undefined) socket.connect({ path: endpoint.path });
-    else socket.destroy(tooLong);
+    else failSoon(socket, tooLong);
     return transport;
   }
   checkPort('connect', endpoint);
@@ -82,6 +82,12 @@ function openSocket(options: TcpNetConnectOpts): Socket {
   try {
     return connectSocket(options);
   } catch (error) {
-    return new Socket().destroy(error instanceof Error ? error : new Error(String(error)));
+    return failSoon(new Socket(), error instanceof Error ? error : new Error(String(error)));
   }
+}
+
+/** After a turn of the loop, so that a handler which connects again at once does not starve everything else. */
+function failSoon(socket: Socket, error: Error): Socket {
+  setImmediate(() => socket.destroy(error));
+  return socket;
 }

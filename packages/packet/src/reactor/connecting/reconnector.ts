@@ -166,6 +166,14 @@ export class Reconnector<C extends Connection = Connection> {
     return this.ended;
   }
 
+  /** @internal The signal of its connections ends all of it. */
+  stopOn(signal: AbortSignal): void {
+    const stop = (): void => void this.stop();
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
+    void this.ended.then(() => signal.removeEventListener('abort', stop));
+  }
+
   /** @internal The reactor stops: it ends the connection itself. */
   reactorStops(): void {
     this.#stop ??= 'reactor';

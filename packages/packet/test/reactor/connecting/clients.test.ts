@@ -278,3 +278,26 @@ netTest('what cannot look names up is refused at the call', async (t) => {
   assert.throws(() => world.reactor.connect({ port: 1, resolver, args: [] }, Recorder), isRefused);
   assert.throws(() => new World(createPortableEngine(), { resolver }), isRefused);
 });
+
+netTest('a server that resets whoever it accepts: one unbind, whichever side of the opening it falls on', async (t) => {
+  const world = new World(createPortableEngine(), { resolver: knows('rude.example', '127.0.0.1') });
+  t.cleanup(() => world.close());
+  const server = createServer((socket: Socket) => {
+    socket.on('error', () => undefined);
+    socket.resetAndDestroy();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.cleanup(() => void server.close());
+  const address = server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  for (const host of ['rude.example', 'localhost', '127.0.0.1']) {
+    const client = world.reactor.connect({ host, port, args: [] }, Recorder);
+    client.sendData('hello?');
+    await client.journal.saw('unbind');
+    assert.equal(client.journal.unbinds, 1);
+    assert.equal(client.journal.reason?.clean, false);
+    assert.equal(client.journal.entries.at(-1), 'unbind');
+  }
+  assert.equal(world.reactor.connectionCount, 0);
+});

@@ -162,11 +162,18 @@ netTest('a handler that reconnects on every refusal starves nothing', async (t) 
   const resolver = createResolver({ servers: [dns.address], hostsFile: false, resolvConf: false, tries: 1 });
   const scene = new World(createPortableEngine(), { resolver });
   t.cleanup(() => scene.close());
-  const clients = ['two..dots', '127.0.0.1'].map((host) => {
-    const client = scene.reactor.connect({ host, port: 1, args: [] }, Again);
+  const places = [{ host: 'two..dots', port: 1 }, { host: '127.0.0.1', port: 1 }, { path: `/${'long'.repeat(100)}` }];
+  const clients = places.map((place) => {
+    const client = scene.reactor.connect({ ...place, args: [] }, Again);
     client.left = 20;
     return client;
   });
+  await turn();
+  await turn();
+  assert.ok(
+    clients.every((client) => client.left > 0),
+    'the loop turns between two attempts',
+  );
   for (const client of clients) {
     while (client.journal.unbinds < 21) await turn();
     assert.equal(client.closed, true);

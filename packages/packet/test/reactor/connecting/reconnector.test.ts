@@ -18,7 +18,11 @@ class Kept {
   readonly told = new Journal();
   readonly reconnector: Reconnector<Recorder>;
 
-  constructor(world: World, port: number, options: ReconnectOptions & { readonly host?: string } = {}) {
+  constructor(
+    world: World,
+    port: number,
+    options: ReconnectOptions & { readonly host?: string; readonly signal?: AbortSignal } = {},
+  ) {
     this.world = world;
     this.reconnector = world.reactor.keepConnected(
       {
@@ -197,6 +201,25 @@ netTest('told to stop while connected it closes after everything sent is written
   await server.journal.when(() => server.journal.text === 'the last words');
   assert.equal((await ended).why, 'stopped');
   assert.equal(kept.made.length, 1);
+});
+
+netTest('its signal stops it, waiting, connected, or before it began', async (t) => {
+  const scene = world(t);
+  const { port } = await scene.serve();
+  const control = new AbortController();
+  const { signal } = control;
+  const waiting = new Kept(scene, await scene.freePort(), { signal });
+  await waiting.told.saw('retry');
+  const connected = new Kept(scene, port, { signal });
+  await (await connected.handler(1)).journal.saw('connectionCompleted');
+  control.abort();
+  assert.equal((await waiting.reconnector.ended).why, 'stopped');
+  assert.equal((await connected.reconnector.ended).why, 'stopped');
+  const late = new Kept(scene, port, { signal });
+  const end = await late.reconnector.ended;
+  assert.equal(end.why, 'stopped');
+  assert.equal(end.reason?.error?.code, 'ERR_PACKET_ABORTED');
+  assert.equal(late.retries.length, 0);
 });
 
 netTest('the reactor takes its reconnectors with it, waiting or connected', async (t) => {
