@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts';
 import type { Deadlines } from '../deadlines.ts';
 import { PacketError } from '../errors.ts';
 import { type ConnectionFacts, publish } from '../events.ts';
-import type { Address, CloseReason, Transport, TransportSink } from '../transport/index.ts';
+import type { Address, CloseReason, TlsInfo, Transport } from '../transport/index.ts';
 import type { WorkerProxies } from '../workers/index.ts';
 import type { ProxyFacts } from './accepting/proxy-gate.ts';
 import type { BlockedWatch } from './blocked-watch.ts';
@@ -15,6 +15,7 @@ import { installFramer } from './framed-connection.ts';
 import { IdleTimeout } from './idle-timeout.ts';
 import type { ProxyEnd } from './proxying.ts';
 import { Reading, type ReadingHost } from './reading.ts';
+import { type ConnectionTls, layTls, type StartTlsOptions, startTls, type TlsHost } from './securing.ts';
 import { isThenable, whenSettled } from './thenable.ts';
 import type { Ask, AskOptions, AskOrigin, WorkerService } from './worker-service.ts';
 import { Writing, type WritingHost } from './writing.ts';
@@ -64,10 +65,12 @@ export interface ConnectionSetup {
   readonly observer?: ConnectionObserver | undefined;
   /** How long a drain waits for a peer that has sent nothing yet, counted from its connection. 0 is off. */
   readonly drainGraceMs: number;
+  /** Where absent, TLS cannot begin. */
+  readonly tls?: ConnectionTls | undefined;
 }
 
 /** The state machine behind a {@link Connection}. There may be many thousands, mostly idle: every field counts. */
-export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost, WritingHost, DeadlineOwner, ProxyEnd {
+export class ConnectionCore implements TlsHost, AskOrigin, ReadingHost, WritingHost, DeadlineOwner, ProxyEnd {
   readonly reads = 'kept';
   readonly id: number;
   /** Whom its place in its listener was given to; undefined for a client, and for a connection of a proxy's own. */
@@ -171,7 +174,8 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost, Wr
 
   /** Takes the transport and starts the opening deadline. */
   start(transport: Transport): void {
-    this.#transport = transport;
+    const { tls, host } = this.#setup;
+    this.#transport = tls?.atOnce === true ? layTls(this, transport, tls.side(undefined), host.clock) : transport;
     this.#await('connect', this.#setup.openTimeoutMs);
   }
 
@@ -220,15 +224,24 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost, Wr
       this.#idle = new IdleTimeout(clock, deadlines, this, idleTimeoutMs, expired);
     }
     publish('packet:connection.opened', () => this.facts());
-    const begun = this.watch.begin();
-    try {
-      this.reading.hold('connectionCompleted', this.#handler.connectionCompleted());
-    } catch (error) {
-      this.threw('connectionCompleted', error);
-    }
-    this.watch.end(begun, 'connectionCompleted', this);
+    this.#tellFirst('connectionCompleted', () => this.#handler.connectionCompleted());
     this.#setup.observer?.opened();
     if (this.#draining) this.#finishIfQuiet();
+  }
+
+  secured(info: TlsInfo): void {
+    if (this.#state === OPEN) this.#tellFirst('tlsCompleted', () => this.#handler.tlsCompleted(info));
+  }
+
+  /** Runs a callback whose promise holds the input back. */
+  #tellFirst(where: string, callback: () => unknown): void {
+    const begun = this.watch.begin();
+    try {
+      this.reading.hold(where, callback());
+    } catch (error) {
+      this.threw(where, error);
+    }
+    this.watch.end(begun, where, this);
   }
 
   bytes(chunk: Buffer): void {
@@ -244,10 +257,10 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost, Wr
     this.writing.drained();
   }
 
-  ended(_clean: boolean): void {
+  ended(clean: boolean): void {
     if (this.#state !== OPEN) return;
     this.#forgetDeadline();
-    this.reading.end();
+    this.reading.end(clean);
   }
 
   closed(reason: CloseReason): void {
@@ -284,6 +297,11 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost, Wr
       throw new PacketError('ERR_PACKET_STATE', `${classNameOf(this.#handler)}.reconnect: ${why}`);
     }
     return this.#host.reconnect(this.#handler, plan, to);
+  }
+
+  /** Begins TLS; see {@link Connection.startTls}. */
+  startTls(options: StartTlsOptions | undefined): void {
+    this.#transport = startTls(this, this.#setup.tls, options, this.#host.clock);
   }
 
   close(): void {
@@ -550,6 +568,8 @@ export class ConnectionCore implements TransportSink, AskOrigin, ReadingHost, Wr
   #finalReason(reason: CloseReason): CloseReason {
     const intent = this.#intent;
     if (intent === undefined) return reason;
+    // What a peer left unsaid after we had closed is nobody's loss.
+    if (intent.by !== 'peer' && reason.error?.code === 'ERR_PACKET_TLS_TRUNCATED') return intent;
     return intent.error !== undefined || reason.error === undefined ? intent : reason;
   }
 

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { framingRows } from '../framing/index.ts';
 import { type Given, type NumberRow, optionError, type Resolved, resolveOptions } from '../options.ts';
+import type { ClientTlsOptions, ServerTlsOptions } from '../transport/index.ts';
 import { ACCEPT_LISTS, type AcceptOptions, acceptRows } from './accepting/accept-options.ts';
 import type { NameResolver } from './connecting/name-resolver.ts';
 
@@ -77,11 +78,13 @@ export interface ServerOptions extends ConnectionOptions, AcceptOptions {
   readonly backlog?: number | undefined;
   /** Whether a listener on an IPv6 address refuses IPv4 clients. @defaultValue false */
   readonly ipv6Only?: boolean | undefined;
+  /** Key and certificate, and what else TLS needs. Without it connections are in the clear. */
+  readonly tls?: ServerTlsOptions | undefined;
 }
 
 /** Limits and timeouts of a client connection. */
 export interface ClientOptions extends ConnectionOptions {
-  /** Longest time from `connect()` to an open connection, name lookup included, in milliseconds. 0 is off. @defaultValue 20000 */
+  /** Longest time from `connect()` to an open connection, name lookup and TLS handshake included, in milliseconds. 0 is off. @defaultValue 20000 */
   readonly connectTimeoutMs?: number | undefined;
   /** Longest time to wait for the addresses of a host name, in milliseconds. 0 is off. @defaultValue 5000 */
   readonly dnsTimeoutMs?: number | undefined;
@@ -97,6 +100,8 @@ export interface ClientOptions extends ConnectionOptions {
   readonly localAddress?: string | undefined;
   /** Local port to connect from; addresses of a host are then tried one after the other. The system chooses by default. */
   readonly localPort?: number | undefined;
+  /** TLS, verifying the server; `true` with all defaults. Sessions are resumed by connections given the same object. */
+  readonly tls?: ClientTlsOptions | boolean | undefined;
   /** Gives the attempt up; `unbind` follows with `ERR_PACKET_ABORTED`. Without effect once connected. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -117,8 +122,8 @@ export type ResolvedServerOptions = Resolved<typeof serverRows>;
 /** Options of a client connection with defaults filled in. */
 export type ResolvedClientOptions = Resolved<typeof clientRows>;
 
-const CONNECT_NAMES = ['host', 'port', 'path', 'args', 'localAddress', 'localPort', 'signal', 'resolver'];
-const LISTEN_NAMES = ['host', 'port', 'path', 'fd', 'args', ...ACCEPT_LISTS];
+const CONNECT_NAMES = ['host', 'port', 'path', 'args', 'tls', 'localAddress', 'localPort', 'signal', 'resolver'];
+const LISTEN_NAMES = ['host', 'port', 'path', 'fd', 'args', 'tls', ...ACCEPT_LISTS];
 
 /** @throws PacketError `ERR_PACKET_OPTION`. */
 export function resolveServerOptions(given: ListenAt & ServerOptions): ResolvedServerOptions {

@@ -1,12 +1,13 @@
 import { PacketError } from '../errors.ts';
 import { optionError } from '../options.ts';
-import type { Address, CloseReason } from '../transport/index.ts';
+import { type Address, type CloseReason, type TlsInfo, tlsInfoOf } from '../transport/index.ts';
 import type { WorkerProxies } from '../workers/index.ts';
 import type { ProxyFacts } from './accepting/proxy-gate.ts';
 import type { ConnectionCore } from './connection-core.ts';
 import type { ClientOptions, ConnectTo } from './connection-options.ts';
 import type { FileSource, SendFileOptions } from './file-sending.ts';
 import { type ProxyOptions, startProxy } from './proxying.ts';
+import type { StartTlsOptions } from './securing.ts';
 import type { Ask, AskOptions } from './worker-service.ts';
 
 /** How the rest of this area reaches the core of a connection, which users cannot. Set once, by the class itself. */
@@ -63,6 +64,9 @@ export class Connection {
   /** The connection is open. */
   connectionCompleted(): void | Promise<void> {}
 
+  /** The TLS handshake is complete; comes before the first decrypted byte. The framer may be replaced here. */
+  tlsCompleted(_info: TlsInfo): void | Promise<void> {}
+
   /**
    * Bytes arrived, cut anywhere. They are yours to keep.
    *
@@ -76,8 +80,9 @@ export class Connection {
   /**
    * The peer sends no more; it may still read. Unless overridden the connection closes, after the calls to workers it
    * waits for have been answered, the promises of its callbacks have settled and its output is written.
+   * @param _clean False over TLS without close_notify: what the peer sent last may have been cut off on the way.
    */
-  peerEnded(): void | Promise<void> {
+  peerEnded(_clean = true): void | Promise<void> {
     this.#bound.closeWhenAnswered();
   }
 
@@ -193,6 +198,20 @@ export class Connection {
     return this.#bound.reconnect(to);
   }
 
+  /**
+   * Begins TLS on this connection: the handshake follows what was sent so far, what is sent from now on waits for it and
+   * is encrypted. `tlsCompleted` follows, or `unbind` with an `ERR_PACKET_TLS…`. May be called from `postInit` on, once.
+   *
+   * Bytes the peer sent in the clear behind the message that led here end the connection with `ERR_PACKET_TLS_PLAINTEXT` and are
+   * never delivered. Without a framer that holds for what follows the chunk given to `receiveData`; the rest of that chunk is yours to refuse.
+   * @param options Those of `startServer` and `connect` by default; parsed once per object, so give the same again.
+   * @throws PacketError `ERR_PACKET_OPTION`; `ERR_PACKET_STATE` when TLS has begun, either side has ended, or a file is being
+   * sent. Nothing was changed.
+   */
+  startTls(options?: StartTlsOptions): void {
+    this.#bound.startTls(options);
+  }
+
   /** Stops reading; writing goes on. A peer's end is not seen while paused. */
   pause(): void {
     this.#bound.reading.pause();
@@ -248,6 +267,11 @@ export class Connection {
   /** Our address, once open. */
   get localAddress(): Address | undefined {
     return this.#bound.transport?.local;
+  }
+
+  /** What the TLS handshake agreed on, once it is complete. */
+  get tls(): TlsInfo | undefined {
+    return tlsInfoOf(this.#bound.transport);
   }
 
   /** Bytes received. */

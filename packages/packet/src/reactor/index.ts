@@ -1,7 +1,25 @@
 export type { Clock, ClockTimer } from '../clock.ts';
 export { ManualClock, systemClock } from '../clock.ts';
-export type { Address, ClosedBy, CloseReason, Engine } from '../transport/index.ts';
-export { createMemoryEngine, createPortableEngine, createRelayEngine, serveRelay } from '../transport/index.ts';
+export type {
+  Address,
+  ClientTlsOptions,
+  ClosedBy,
+  CloseReason,
+  Engine,
+  Pem,
+  ServerTlsOptions,
+  SniLookup,
+  TlsCredentials,
+  TlsInfo,
+} from '../transport/index.ts';
+export {
+  clientTlsRows,
+  createMemoryEngine,
+  createPortableEngine,
+  createRelayEngine,
+  serveRelay,
+  serverTlsRows,
+} from '../transport/index.ts';
 export type { AcceptOptions } from './accepting/accept-options.ts';
 export type { ProxyFacts } from './accepting/proxy-gate.ts';
 export type { ProxyHeader, ProxyTlv } from './accepting/proxy-header.ts';

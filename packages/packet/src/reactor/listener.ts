@@ -1,6 +1,14 @@
 import { PacketError } from '../errors.ts';
 import { publish } from '../events.ts';
-import type { Address, Engine, Incoming, ListenEndpoint, ListenSink, TransportListener } from '../transport/index.ts';
+import type {
+  Address,
+  Engine,
+  Incoming,
+  ListenEndpoint,
+  ListenSink,
+  ServerTlsOptions,
+  TransportListener,
+} from '../transport/index.ts';
 import type { AcceptLists } from './accepting/accept-options.ts';
 import { Admission, type Rejection } from './accepting/admission.ts';
 import type { NoDescriptor } from './accepting/descriptors.ts';
@@ -10,6 +18,7 @@ import { ConnectionCore, type ConnectionHost, type ConnectionSetup } from './con
 import type { ResolvedServerOptions } from './connection-options.ts';
 import { type DrainOptions, type DrainReport, OpenConnections, resolveDrain } from './drain.ts';
 import { installFramer } from './framed-connection.ts';
+import type { ListenerTls } from './securing.ts';
 import { AcceptCounts, type ListenerStats } from './stats.ts';
 
 /** What a listener needs from its reactor. */
@@ -38,6 +47,7 @@ export class Listener implements ListenSink {
   readonly #setup: ConnectionSetup;
   readonly #factory: HandlerFactory;
   readonly #lists: AcceptLists;
+  readonly #tls: ListenerTls;
   readonly #admission: Admission;
   readonly #proxies: ProxyGate | undefined;
   readonly #counts: AcceptCounts;
@@ -46,10 +56,17 @@ export class Listener implements ListenSink {
   #stopping: Promise<DrainReport> | undefined;
 
   /** @internal */
-  constructor(host: ListenerHost, options: ResolvedServerOptions, lists: AcceptLists, factory: HandlerFactory) {
+  constructor(
+    host: ListenerHost,
+    options: ResolvedServerOptions,
+    lists: AcceptLists,
+    factory: HandlerFactory,
+    tls: ListenerTls,
+  ) {
     this.#host = host;
     this.#options = options;
     this.#factory = factory;
+    this.#tls = tls;
     this.#setup = {
       side: 'server',
       host: this.#connectionHost(),
@@ -57,6 +74,7 @@ export class Listener implements ListenSink {
       openTimeoutMs: 0,
       firstByteTimeoutMs: options.firstByteTimeoutMs,
       drainGraceMs: options.drainGraceMs,
+      tls,
     };
     this.#counts = new AcceptCounts(host.counts);
     this.#lists = lists;
@@ -107,6 +125,14 @@ export class Listener implements ListenSink {
   /** Accepts again. */
   resume(): void {
     this.#transport?.resume();
+  }
+
+  /**
+   * Serves connections from now on with these TLS options; those that are open keep what they have. Sessions of before are not resumed.
+   * @throws PacketError `ERR_PACKET_OPTION`, also when the server was started without `tls`; the old options stay in use.
+   */
+  reloadTls(options: ServerTlsOptions): void {
+    this.#tls.reload(options);
   }
 
   /**

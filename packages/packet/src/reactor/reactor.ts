@@ -42,6 +42,7 @@ import { beginAgain, beginConnection, Listener, type ListenerHost } from './list
 import type { Service } from './restart/service.ts';
 import { ServiceLink } from './restart/service-link.ts';
 import type { RestartOptions } from './restart/successor.ts';
+import { ListenerTls, TlsSettings } from './securing.ts';
 import { ShutdownHooks } from './shutdown-hooks.ts';
 import { onSignal, onStopSignals } from './signals.ts';
 import { AcceptCounts, type ReactorStats } from './stats.ts';
@@ -110,6 +111,7 @@ export class Reactor {
   readonly #timers: Timers;
   readonly #madeAt: number;
   readonly #counts = new AcceptCounts();
+  readonly #tls = new TlsSettings();
   readonly #connections = new OpenConnections();
   readonly #listeners = new Set<Listener>();
   readonly #reconnectors = new Set<Pick<Reconnector, 'reactorStops'>>();
@@ -262,12 +264,11 @@ export class Reactor {
     const endpoint = endpointOf('startServer', { ...at });
     const args = argumentsOf('startServer', at.args);
     checkHandler('startServer', Handler);
+    const tls = new ListenerTls(this.#tls, at.tls);
     this.#checkRunning('startServer');
     const make = (): Connection => new Handler(...(args as A));
-    const listener = new Listener(this.#host, options, lists, {
-      make,
-      init: init as (connection: Connection) => unknown,
-    });
+    const factory = { make, init: init as (connection: Connection) => unknown };
+    const listener = new Listener(this.#host, options, lists, factory, tls);
     const listening = listener.listen(endpoint);
     this.#starting.add(listening);
     try {
@@ -290,7 +291,7 @@ export class Reactor {
     Handler: ConnectionClass<C, A>,
     init?: (connection: C) => unknown,
   ): C {
-    const plan = planClient('connect', to);
+    const plan = planClient('connect', to, this.#tls);
     return this.#connect(plan, this.#factory('connect', to.args, Handler, init));
   }
 
@@ -305,7 +306,7 @@ export class Reactor {
     init?: (connection: C) => unknown,
   ): Reconnector<C> {
     const { client, settings } = splitReconnect(to);
-    const plan = planClient('keepConnected', client);
+    const plan = planClient('keepConnected', client, this.#tls);
     const factory = this.#factory('keepConnected', to.args, Handler, init);
     const reconnector: Reconnector<C> = new Reconnector<C>(
       {
@@ -348,7 +349,7 @@ export class Reactor {
     before: ClientPlan | undefined,
     to: (ConnectTo & ClientOptions) | undefined,
   ): boolean {
-    const plan = planAgain(before, to);
+    const plan = planAgain(before, to, this.#tls);
     if (plan === undefined) {
       throw new PacketError('ERR_PACKET_STATE', 'reconnect: a connection that was accepted has no place to connect to');
     }
@@ -360,7 +361,7 @@ export class Reactor {
   }
 
   #clientCore(plan: ClientPlan, handler: Connection, observer: ConnectionObserver | undefined): ConnectionCore {
-    const { options } = plan;
+    const { options, tls } = plan;
     const setup = {
       side: 'client',
       host: this.#host,
@@ -368,6 +369,7 @@ export class Reactor {
       openTimeoutMs: options.connectTimeoutMs,
       firstByteTimeoutMs: 0,
       drainGraceMs: 0,
+      tls,
       plan,
       observer,
     } as const;

@@ -54,6 +54,7 @@ export class Reading {
   #kept: Buffer | undefined;
   /** Bytes moved to other connections so far. */
   proxiedBytes = 0;
+  #endClean = true;
 
   constructor(host: ReadingHost, handler: Connection) {
     this.#host = host;
@@ -73,6 +74,13 @@ export class Reading {
   /** Whether the peer sends no more. */
   get ended(): boolean {
     return this.#ended;
+  }
+
+  /** Bytes that came and the handler was not told of. */
+  get heldBytes(): number {
+    return (
+      (this.#framer === undefined ? 0 : this.#framer.heldBytes) + (this.#kept === undefined ? 0 : this.#kept.length)
+    );
   }
 
   /** Whether nothing of the input is under way: no pause, no promise, no part of a message. */
@@ -122,9 +130,11 @@ export class Reading {
     this.#host.watch.end(begun, 'receiveData', this.#host);
   }
 
-  end(): void {
+  /** @param clean False when what was sent last may be missing. */
+  end(clean = true): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#endClean = clean;
     this.#endDue = true;
     this.#advance();
   }
@@ -237,7 +247,7 @@ export class Reading {
     this.#pump?.sourceEnded();
     if (!this.#endDue || !this.#mayTell) return;
     this.#endDue = false;
-    this.#host.call('peerEnded', () => this.#handler.peerEnded());
+    this.#host.call('peerEnded', () => this.#handler.peerEnded(this.#endClean));
   }
 
   /** Tells what was kept; true when nothing of it is left. */

@@ -15,5 +15,14 @@ export type {
   TlsInfo,
   TlsSide,
 } from './tls.ts';
-export { ClientTls, clientTlsRows, plaintextError, ServerTls, secure, serverTlsRows } from './tls.ts';
+export {
+  ClientTls,
+  clientTlsRows,
+  isSecure,
+  plaintextError,
+  ServerTls,
+  secure,
+  serverTlsRows,
+  tlsInfoOf,
+} from './tls.ts';
 export type * from './transport.ts';

@@ -38,6 +38,11 @@ export class ClientTls {
     );
   }
 
+  /** Whether connections begin with it. */
+  get atOnce(): boolean {
+    return this.#options.begin === 'at-once';
+  }
+
   /**
    * The side for connections to one server.
    * @param host Name or address connected to; undefined for a UNIX path, which needs `servername` to be verified.

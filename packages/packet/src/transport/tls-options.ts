@@ -4,6 +4,7 @@ import { optionError, type Resolved, resolveOptions } from '../options.ts';
 const bothRows = {
   handshakeTimeoutMs: { kind: 'number', fallback: 5000, min: 1, max: 2_147_483_647, unit: 'ms' },
   minVersion: { kind: 'choice', fallback: 'TLSv1.2', choices: ['TLSv1.2', 'TLSv1.3'] },
+  begin: { kind: 'choice', fallback: 'at-once', choices: ['at-once', 'on-demand'] },
 } as const;
 
 const ownServerRows = {
@@ -49,6 +50,8 @@ export type SniLookup = (servername: string) => TlsCredentials | undefined | Pro
 
 /** Server side of TLS. Files are given as their content, not their path. */
 export type ServerTlsOptions = TlsCredentials & {
+  /** `on-demand` leaves connections in the clear until their `startTls()` (STARTTLS). @defaultValue at-once */
+  readonly begin?: 'at-once' | 'on-demand' | undefined;
   /** Longest time from the connection to the end of the handshake, in milliseconds. @defaultValue 5000 */
   readonly handshakeTimeoutMs?: number | undefined;
   /** Oldest protocol version spoken. @defaultValue TLSv1.2 */
@@ -77,6 +80,8 @@ export type ServerTlsOptions = TlsCredentials & {
 
 /** Client side of TLS. Files are given as their content, not their path. */
 export interface ClientTlsOptions {
+  /** `on-demand` leaves the connection in the clear until its `startTls()` (STARTTLS). @defaultValue at-once */
+  readonly begin?: 'at-once' | 'on-demand' | undefined;
   /** Longest time from the open socket to the end of the handshake, in milliseconds. @defaultValue 5000 */
   readonly handshakeTimeoutMs?: number | undefined;
   /** Oldest protocol version spoken. @defaultValue TLSv1.2 */

@@ -34,9 +34,11 @@ export class PlainOutput {
   #bytesOut = 0;
   #left: (() => void) | undefined;
 
-  constructor(inner: Transport, drained: () => void) {
+  /** @param owed Whether output of before TLS waits below, after which `drained` is due. */
+  constructor(inner: Transport, drained: () => void, owed: boolean) {
     this.#inner = inner;
     this.#drained = drained;
+    this.#waiting = owed;
   }
 
   get pendingBytes(): number {
@@ -112,9 +114,11 @@ export class PlainOutput {
     }
   }
 
-  /** Sends close_notify now, if nothing stands before it. */
-  sayGoodbye(): void {
-    if (this.#inner.pendingBytes === 0 && !this.#underWay) this.#socket?.end();
+  /** Sends close_notify, unless output stands in its way; then, or at once, calls `said`. Only after {@link stop}. */
+  sayGoodbye(said: () => void): void {
+    const socket = this.#socket;
+    if (socket === undefined || socket.writableFinished || this.#inner.pendingBytes > 0) said();
+    else socket.end(said);
   }
 
   #add(bytes: Uint8Array): void {

@@ -57,6 +57,11 @@ export class ServerTls implements TlsSide {
     this.#loaded = load(owner, options);
   }
 
+  /** Whether connections begin with it. */
+  get atOnce(): boolean {
+    return this.#loaded.options.begin === 'at-once';
+  }
+
   get handshakeTimeoutMs(): number {
     return this.#loaded.options.handshakeTimeoutMs;
   }

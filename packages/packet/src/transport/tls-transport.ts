@@ -51,6 +51,7 @@ export class SecureTransport implements Transport, TransportSink {
   readonly #clearOut: number;
   #sink: TransportSink | SecureSink;
   #socket: TLSSocket | undefined;
+  #info: TlsInfo | undefined;
   #deadline: ClockTimer | undefined;
   #heard = false;
   #received = 0;
@@ -74,13 +75,18 @@ export class SecureTransport implements Transport, TransportSink {
     this.#options = options;
     this.#records = new RecordStream(inner);
     this.#records.on('error', () => undefined);
-    this.#output = new PlainOutput(inner, () => this.#sink.drained());
     const midStream = options.midStream === true;
+    this.#output = new PlainOutput(inner, () => this.#sink.drained(), midStream && inner.pendingBytes > 0);
     this.#clearIn = midStream ? inner.bytesIn : 0;
     this.#clearOut = midStream ? inner.bytesOut + inner.pendingBytes : 0;
     inner.redirect(this);
     inner.resume();
     if (midStream) this.#begin();
+  }
+
+  /** What the handshake agreed on, once it is complete. */
+  get info(): TlsInfo | undefined {
+    return this.#info;
   }
 
   get local(): Address | undefined {
@@ -124,13 +130,12 @@ export class SecureTransport implements Transport, TransportSink {
 
   abort(reason: CloseReason): void {
     if (this.#reason !== undefined) return;
-    const secured = this.#socket !== undefined;
-    this.#settle(reason, () => {
-      // An end that lost nothing is told as such; any other must look like what it is.
-      if (secured && reason.clean) this.#output.sayGoodbye();
+    const leave = (): void => {
       this.#inner.abort(reason);
       this.#release();
-    });
+    };
+    // An end that lost nothing is told as such; any other must look like what it is.
+    this.#settle(reason, () => (reason.clean ? this.#output.sayGoodbye(leave) : leave()));
     if (this.#innerReason !== undefined) process.nextTick(() => this.#deliverClosed());
   }
 
@@ -223,8 +228,10 @@ export class SecureTransport implements Transport, TransportSink {
     socket.on('end', () => this.#noticed());
     socket.on('error', (error) => this.#fail(tlsError(error)));
     socket.on('close', () => this.#gone(socket));
+    const info = describeTls(socket);
+    this.#info = info;
     this.#sink.opened();
-    if (this.#reason === undefined && 'secured' in this.#sink) this.#sink.secured(describeTls(socket));
+    if (this.#reason === undefined && 'secured' in this.#sink) this.#sink.secured(info);
     if (this.#reason !== undefined) return;
     this.#output.start(socket);
     if (!this.#paused) socket.resume();

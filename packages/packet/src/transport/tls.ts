@@ -1,3 +1,4 @@
+import type { TlsInfo } from './tls-info.ts';
 import type { TlsSide } from './tls-server.ts';
 import { type SecureOptions, type SecureSink, SecureTransport } from './tls-transport.ts';
 import type { Transport } from './transport.ts';
@@ -20,4 +21,14 @@ export type { SecureOptions, SecureSink } from './tls-transport.ts';
  */
 export function secure(inner: Transport, side: TlsSide, sink: SecureSink, options: SecureOptions): Transport {
   return new SecureTransport(inner, side, sink, options);
+}
+
+/** Whether TLS was laid over this transport. */
+export function isSecure(transport: Transport): boolean {
+  return transport instanceof SecureTransport;
+}
+
+/** What the handshake on this transport agreed on, once it is complete. */
+export function tlsInfoOf(transport: Transport | undefined): TlsInfo | undefined {
+  return transport instanceof SecureTransport ? transport.info : undefined;
 }

@@ -9,6 +9,7 @@ import {
   type ResolvedClientOptions,
   resolveClientOptions,
 } from '../connection-options.ts';
+import { ClientConnectionTls, type TlsSettings } from '../securing.ts';
 import { dial } from './dial.ts';
 import type { NameResolver } from './name-resolver.ts';
 
@@ -20,6 +21,7 @@ export interface ClientPlan {
   /** Its own; the reactor's when it has none. */
   readonly resolver: NameResolver | undefined;
   readonly signal: AbortSignal | undefined;
+  readonly tls: ClientConnectionTls;
   /** What it was made from. */
   readonly given: ConnectTo & ClientOptions;
 }
@@ -34,10 +36,11 @@ export function endpointName(endpoint: Endpoint): string {
 export function planAgain(
   before: ClientPlan | undefined,
   to: (ConnectTo & ClientOptions) | undefined,
+  settings: TlsSettings,
 ): ClientPlan | undefined {
   if (to === undefined) return before;
   const { host: _host, port: _port, path: _path, ...kept } = { host: '', port: 0, path: '', ...before?.given };
-  return planClient('reconnect', { ...kept, ...to });
+  return planClient('reconnect', { ...kept, ...to }, settings);
 }
 
 /** What connecting needs from the reactor. */
@@ -48,7 +51,7 @@ export interface ClientHost {
 }
 
 /** Checks what `connect` or `reconnect` was given. @throws PacketError `ERR_PACKET_OPTION`; nothing was begun. */
-export function planClient(owner: string, to: ConnectTo & ClientOptions): ClientPlan {
+export function planClient(owner: string, to: ConnectTo & ClientOptions, settings: TlsSettings): ClientPlan {
   const options = resolveClientOptions(owner, to);
   const endpoint = endpointOf(owner, { ...to });
   if ('fd' in endpoint) throw optionError(owner, 'fd', 'absent', endpoint.fd);
@@ -59,7 +62,8 @@ export function planClient(owner: string, to: ConnectTo & ClientOptions): Client
     ...(localAddress === undefined ? {} : { localAddress }),
     ...(localPort === undefined ? {} : { localPort }),
   };
-  return { endpoint, options, engineOptions, resolver, signal, given: to };
+  const tls = new ClientConnectionTls(settings, to.tls, endpoint);
+  return { endpoint, options, engineOptions, resolver, signal, tls, given: to };
 }
 
 /**

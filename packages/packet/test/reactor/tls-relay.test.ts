@@ -1,0 +1,4 @@
+import { overThread } from '../transport/relay-over-thread.ts';
+import { tlsSuite } from './tls.ts';
+
+tlsSuite('relay', overThread);
