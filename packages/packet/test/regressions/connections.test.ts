@@ -159,6 +159,23 @@ netTest('callbacks that a class inherits from a class of the user are called', a
   assert.deepEqual(handler.journal.entries, ['base postInit', 'derived postInit', 'base receiveData x', 'base unbind']);
 });
 
+netTest(
+  'a message callback that throws is the last one: no later message is delivered, and none is garbage',
+  async (t) => {
+    const world = makeWorld(t);
+    class Faulty extends LineRecorder {
+      override receiveMessage(line: string): void {
+        void super.receiveMessage(line);
+        if (line === 'two') throw new Error('at two');
+      }
+    }
+    const faulty = await world.serveOne(Faulty, 'one\ntwo\nthree\nfour\n');
+    await faulty.journal.saw('unbind');
+    assert.deepEqual(faulty.lines, ['one', 'two']);
+    assert.equal(faulty.journal.reason?.error?.code, 'ERR_PACKET_CALLBACK');
+  },
+);
+
 netTest('two servers of derived classes share no callbacks and no state', async (t) => {
   const world = makeWorld(t);
   class Loud extends LineRecorder {
