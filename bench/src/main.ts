@@ -4,6 +4,7 @@ import { connect } from './benches/connect.ts';
 import { echo } from './benches/echo.ts';
 import { hold } from './benches/hold.ts';
 import { memory } from './benches/memory.ts';
+import { tls } from './benches/tls.ts';
 import { workers } from './benches/workers.ts';
 import { resultFolder } from './paths.ts';
 import type { Report } from './report/report.ts';
@@ -12,7 +13,7 @@ import { writeReport } from './report/write.ts';
 import { Runner } from './runner.ts';
 import { FEWEST_PAIRS } from './verdict.ts';
 
-const BENCHES: readonly Bench[] = [echo, connect, memory, workers, hold];
+const BENCHES: readonly Bench[] = [echo, tls, connect, memory, workers, hold];
 /** Nine pairs: the lowest number whose 95 % interval leaves one outlier at either end out. */
 const DEFAULT_PAIRS = 9;
 

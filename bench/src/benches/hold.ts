@@ -8,7 +8,7 @@ import { idleMemory } from '../hold/idle-memory.ts';
 import { idleTimeout } from '../hold/idle-timeout.ts';
 import { largeValues } from '../hold/large-values.ts';
 import { masterDeath } from '../hold/master-death.ts';
-import { connectGoals, echoGoals, workerGoals } from '../hold/rate-goals.ts';
+import { connectGoals, echoGoals, tlsGoals, workerGoals } from '../hold/rate-goals.ts';
 import { workerLoss } from '../hold/worker-loss.ts';
 import { hasProgram } from '../machine.ts';
 import { type Failure, failureOf, type GoalRow, type Missing } from '../report/report.ts';
@@ -16,6 +16,7 @@ import { type Failure, failureOf, type GoalRow, type Missing } from '../report/r
 /** Every time, rate and memory limit that is stated anywhere; new ones are added here, one file each. */
 const CHECKS: readonly HoldCheck[] = [
   echoGoals,
+  tlsGoals,
   connectGoals,
   workerGoals,
   idleTimeout,

@@ -13,6 +13,9 @@ function goalsOf(bench: string): HoldCheck {
 /** Echo rates against plain `node:net`. */
 export const echoGoals: HoldCheck = goalsOf('echo');
 
+/** Echo rates over TLS against plain `node:tls`; nothing is asked of them. */
+export const tlsGoals: HoldCheck = goalsOf('tls');
+
 /** Rates of short connections; nothing is asked of them. */
 export const connectGoals: HoldCheck = goalsOf('connect');
 

@@ -1,16 +1,18 @@
 // LOOK_UPS FIRST_MS STEP_MS: clients for host names whose name server never answers, each with a deadline of its own: FIRST_MS
 // for the first, STEP_MS more for each one after it. Until the last has ended, this same process reads a file and connects to
-// an address again and again. Prints one line: how late each look-up ended, and a bare setTimeout of the same length; how long
+// an address, in the clear and with TLS, again and again. Prints one line: how late each look-up ended, and a bare setTimeout of the same length; how long
 // each of the other things took then, and as many of them before; and what the name server was asked.
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { type CloseReason, Connection, Reactor } from '@packet/core';
+import { type ClientTlsOptions, type CloseReason, Connection, Reactor } from '@packet/core';
 import { createResolver } from '@packet/core/reactor';
+import { authority, certificate } from '@packet/testing';
 
 const TURN_MS = 5;
+const FIGURES = ['readMs', 'connectMs', 'secureMs'] as const;
 
 const [lookUps = 0, firstMs = 0, stepMs = 0] = process.argv.slice(2).map(Number);
 
@@ -51,9 +53,13 @@ class Client extends Connection {
 
 await Reactor.run({ resolver }, async (reactor) => {
   const { port } = await reactor.startServer({ host: '127.0.0.1', port: 0 }, Greeter);
+  const secure = await reactor.startServer({ host: '127.0.0.1', port: 0, tls: certificate('localhost') }, Greeter);
+  // No session is resumed: each is a whole handshake.
+  const tls = { ca: authority, servername: 'localhost', maxSessions: 0 };
   const things = {
     readMs: () => readFile(fileURLToPath(import.meta.url)).then(() => undefined),
-    connectMs: () => greeted(reactor, port),
+    connectMs: () => greeted(reactor, { port }),
+    secureMs: () => greeted(reactor, { port: secure.port, tls }),
   };
 
   const before = took();
@@ -74,14 +80,14 @@ await Reactor.run({ resolver }, async (reactor) => {
   await reactor.stop({ drainMs: 0 });
 });
 
-type Took = Record<'readMs' | 'connectMs', number[]>;
+type Took = Record<(typeof FIGURES)[number], number[]>;
 
 function took(): Took {
-  return { readMs: [], connectMs: [] };
+  return { readMs: [], connectMs: [], secureMs: [] };
 }
 
 async function doAll(things: Record<keyof Took, () => Promise<void>>, times: Took): Promise<void> {
-  for (const name of ['readMs', 'connectMs'] as const) {
+  for (const name of FIGURES) {
     const start = performance.now();
     await things[name]();
     times[name].push(performance.now() - start);
@@ -90,11 +96,11 @@ async function doAll(things: Record<keyof Took, () => Promise<void>>, times: Too
   await delay(TURN_MS);
 }
 
-function greeted(reactor: Reactor, port: number): Promise<void> {
+function greeted(reactor: Reactor, at: { readonly port: number; readonly tls?: ClientTlsOptions }): Promise<void> {
   return new Promise((resolve, reject) => {
     const ended = ({ by, error }: CloseReason): void =>
       reject(error ?? new Error(`closed by ${by} without a greeting`));
-    reactor.connect({ host: '127.0.0.1', port, args: [resolve, ended] }, Client);
+    reactor.connect({ host: '127.0.0.1', ...at, args: [resolve, ended] }, Client);
   });
 }
 
