@@ -22,7 +22,7 @@ async function serve(
   t: NetTest,
   example: string,
   ...args: readonly string[]
-): Promise<{ port: number; line(): Promise<string>; stop(): void }> {
+): Promise<{ port: number; line(): Promise<string>; stop(): void; restart(): void }> {
   const program = run(example, '0', ...args);
   const errors = text(program.stderr);
   const exit = once(program, 'exit');
@@ -39,7 +39,7 @@ async function serve(
     assert.equal(await errors, '');
   });
   const port = Number((await line()).match(/port (\d+)/)?.[1]);
-  return { port, line, stop };
+  return { port, line, stop, restart: () => void program.kill('SIGUSR2') };
 }
 
 function client(t: NetTest, port: number): { socket: Socket; line(): Promise<string> } {
@@ -117,6 +117,20 @@ netTest('drain: what is under way when the signal comes is finished', async (t) 
   assert.equal(await busy.line(), 'done with the job');
   assert.equal(await line(), '2 finished, 0 cut');
 });
+
+netTest(
+  'restart: SIGUSR2 starts a process that takes the port over',
+  async (t) => {
+    const { port, line, restart } = await serve(t, 'restart');
+    const [old] = (await answer(port, 'hello')).split(' ');
+    restart();
+    const [, next] = /^process (\d+) takes over on port \d+$/.exec(await line()) ?? [];
+    assert.notEqual(next, old);
+    t.cleanup(() => process.kill(Number(next), 'SIGTERM'));
+    while (!(await answer(port, 'hello')).startsWith(`${next} `));
+  },
+  { skip: process.platform === 'win32' ? 'sockets are not inherited on Windows' : false },
+);
 
 netTest('http-get: prints the status line and the body, or why there is none', async (t) => {
   const web = createServer((request, response) => {

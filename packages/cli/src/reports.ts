@@ -45,6 +45,11 @@ export class Reports {
     this.#hear('packet:listener.started', () => {
       this.#served = true;
     });
+    this.#hear('packet:reactor.restart', ({ stage, pid }) => {
+      // Why one failed comes as an error.
+      if (stage === 'started') this.#write('stdout', `restarting: process ${pid} starts`);
+      else if (stage === 'done') this.#write('stdout', `process ${pid} has taken over`);
+    });
     this.#hear('packet:reactor.stopped', ({ finished, cut }) => {
       if (!this.#served) return;
       this.#write('stdout', `stopped: ${count(finished, 'connection')} finished, ${cut} cut`);

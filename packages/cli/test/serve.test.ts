@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
-import { netTest, talk } from '@packet/testing';
+import { text } from 'node:stream/consumers';
+import { needsProgram, netTest, talk } from '@packet/testing';
 import { appFolder, portOf, startPacket } from './packet-process.ts';
 
 const SHOUT_TS = `import { Connection } from '@packet/core';
@@ -226,6 +228,56 @@ netTest('a busy port is named, with what to do', async (t) => {
     `packet: 127.0.0.1:${port} is in use; stop the program that listens there, or choose another port with --port\n`,
   );
 });
+
+const WHO_JS = `import { Connection } from '@packet/core';
+export class Who extends Connection {
+  receiveData() { this.sendData(String(process.pid)); }
+}
+`;
+
+netTest(
+  'SIGUSR2 starts it anew with what the file holds now; the port stays, and a file that is broken changes nothing',
+  async (t) => {
+    const folder = appFolder(t, { 'who.js': WHO_JS });
+    const packet = startPacket(t, ['serve', 'who.js', '--port', '0'], folder);
+    const port = await portOf(packet);
+    const first = Number(await talk(port, '?'));
+    writeFileSync(join(folder, 'who.js'), 'nonsense(');
+    packet.kill('SIGUSR2');
+    await packet.printed(
+      /error in restart:\n {2}.*process \(\d+\) ended with code 1 before it was ready; this one goes on/,
+    );
+    assert.equal(Number(await talk(port, '?')), first);
+    writeFileSync(join(folder, 'who.js'), WHO_JS.replace('String(process.pid)', "'new ' + process.pid"));
+    packet.kill('SIGUSR2');
+    const [, next] = await packet.printed(/process (\d+) has taken over/);
+    // Both share the output: it ends with the last of them.
+    t.cleanup(() => process.kill(Number(next), 'SIGTERM'));
+    assert.equal(await talk(port, '?'), `new ${next}`);
+  },
+  { skip: process.platform === 'win32' ? 'sockets are not inherited on Windows' : false },
+);
+
+netTest(
+  'sockets that systemd passes in are served instead of a port',
+  async (t) => {
+    const folder = appFolder(t, { 'who.js': WHO_JS });
+    const path = join(folder, 'socket');
+    const bin = join(folder, 'node_modules', '.bin', 'packet');
+    const args = ['--listen', path, process.execPath, bin, 'serve', 'who.js'];
+    const program = spawn('systemd-socket-activate', args, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
+    const exit = once(program, 'exit');
+    t.cleanup(async () => {
+      program.kill('SIGTERM');
+      await exit;
+    });
+    await once(program.stderr, 'data');
+    const client = connect({ path });
+    client.end('?');
+    assert.equal(await text(client), String(program.pid));
+  },
+  { skip: needsProgram('systemd-socket-activate') },
+);
 
 function listeningPort(server: Server): number {
   const address = server.address();

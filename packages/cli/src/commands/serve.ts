@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import type { ListenAt } from '@packet/core/reactor';
 import { readPort } from '../arguments.ts';
 import type { Command } from '../command.ts';
 import { Failure } from '../failure.ts';
@@ -28,7 +29,8 @@ export const serveCommand: Command = {
   },
   details: `FILE exports one class that extends Connection of @packet/core. FILE and its workers may be
 TypeScript on every supported Node. Ctrl-C or SIGTERM lets connections finish what they are at,
-a second one cuts them.
+a second one cuts them. SIGUSR2 starts it anew, with what the files hold now, and loses no connection.
+Sockets of a systemd socket unit are served instead of a port, unless --port or --host is given.
 
   // shout.ts
   import { Connection } from '@packet/core';
@@ -46,20 +48,28 @@ a second one cuts them.
     const [file = ''] = args.positionals;
     const settings = config === undefined ? {} : readConfig(config);
     const served = await openServedFile({ file, exportName: args.values.export, workers });
-    const { Reactor } = served.core;
+    const { Reactor, serviceOf } = served.core;
+    const service = serviceOf(process);
+    const sockets = port === undefined && host === undefined ? service.listeners : [];
+    const place = {
+      port: DEFAULT_PORT,
+      ...settings,
+      ...(port === undefined ? {} : { port }),
+      ...(host === undefined ? {} : { host }),
+    };
+    // What systemd passed in comes before the file; options of this command line come before both.
+    const places =
+      sockets.length === 0 ? [place] : sockets.map(({ fd }) => ({ ...settings, port: undefined, host: undefined, fd }));
     await serving({ debug: args.flags.has('debug'), logFile: log }, () =>
-      Reactor.run({ workers: served.workers }, async (reactor) => {
-        const at = {
-          port: DEFAULT_PORT,
-          ...settings,
-          ...(port === undefined ? {} : { port }),
-          ...(host === undefined ? {} : { host }),
-        };
-        const listener = await reactor.startServer(at, served.Handler).catch((error: unknown) => {
-          throw listenFailure(error, { port: '--port', host: '--host' });
-        });
-        const where = listener.addresses.map(addressText).join(' and ');
-        process.stdout.write(`${served.Handler.name || 'the handler'} listens on ${where}\n`);
+      Reactor.run({ workers: served.workers, service }, async (reactor) => {
+        for (const at of places) {
+          // A place of the file is checked by `startServer`.
+          const listener = await reactor.startServer(at as ListenAt, served.Handler).catch((error: unknown) => {
+            throw listenFailure(error, { port: '--port', host: '--host' });
+          });
+          const where = listener.addresses.map(addressText).join(' and ');
+          process.stdout.write(`${served.Handler.name || 'the handler'} listens on ${where}\n`);
+        }
       }),
     );
   },
