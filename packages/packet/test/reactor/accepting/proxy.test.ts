@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe } from 'node:test';
 import { promisify } from 'node:util';
-import { type NetTest, needsProgram, netTest } from '@packet/testing';
+import { authorityFile, certificate, type NetTest, needsProgram, netTest } from '@packet/testing';
 import { type Listener, Reactor } from '../../../src/reactor/index.ts';
 import { createMemoryEngine, createPortableEngine, type Engine } from '../../../src/transport/index.ts';
 import { Recorder } from '../recorder.ts';
@@ -236,6 +236,47 @@ describe('PROXY protocol, from a trusted proxy', () => {
       ]);
       assert.match(stdout, /^(\d+) version 1\n\1$/);
       assert.match((await world.accepted()).journal.text, /^GET \/ HTTP/);
+    },
+    { skip: needsProgram('curl') },
+  );
+});
+
+describe('PROXY protocol, below TLS', () => {
+  netTest(
+    'curl --haproxy-protocol is understood with https, and garbage behind a header fails the handshake',
+    async (t) => {
+      const world = new World(createPortableEngine());
+      t.cleanup(() => world.close());
+      class Https extends Recorder {
+        override receiveData(data: Buffer): void {
+          void super.receiveData(data);
+          const { remoteAddress: remote } = this;
+          const body = `${remote?.family === 'IPv4' ? remote.port : 'none'} version ${this.proxy?.version}\n`;
+          this.sendData(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`);
+          this.closeConnectionAfterWriting();
+        }
+      }
+      const listener = await world.serve(Https, undefined, { ...TRUST, tls: certificate('localhost') });
+      const { stdout } = await promisify(execFile)('curl', [
+        '--silent',
+        '--show-error',
+        '--ipv4',
+        '--cacert',
+        authorityFile,
+        '--haproxy-protocol',
+        '--write-out',
+        '%{local_port}',
+        `https://localhost:${listener.port}/`,
+      ]);
+      assert.match(stdout, /^(\d+) version 1\n\1$/);
+      assert.match((await world.accepted()).journal.text, /^GET \/ HTTP/);
+      const wire = await Wire.dial(t, listener.port);
+      await wire.send(`${LINE}GET / HTTP/1.1\r\n\r\n`);
+      await wire.closed();
+      const failed = await world.accepted();
+      await failed.journal.saw('unbind');
+      assert.ok(!failed.journal.entries.includes('receiveData'));
+      assert.equal(failed.journal.reason?.error?.code.startsWith('ERR_PACKET_TLS'), true);
     },
     { skip: needsProgram('curl') },
   );
