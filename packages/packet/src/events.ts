@@ -33,6 +33,7 @@ export interface PacketEvents {
   'packet:listener.rejected': {
     readonly reason:
       | 'denied'
+      | 'gone'
       | 'max-connections'
       | 'max-per-ip'
       | 'rate'

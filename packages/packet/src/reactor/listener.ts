@@ -161,8 +161,13 @@ export class Listener implements ListenSink {
       peer.refuse();
       return;
     }
-    if (this.#proxies !== undefined && this.#ofProxy(peer, this.#proxies)) return;
     const { remote } = peer;
+    // One that reset has no address any more, but what it sent may still be read: nobody can say whether it may come in.
+    if (this.#asksWho && remote.family === 'unix' && peer.local.family !== 'unix') {
+      this.#refuse(peer, { reason: 'gone' });
+      return;
+    }
+    if (this.#proxies !== undefined && this.#ofProxy(peer, this.#proxies)) return;
     const rejection = this.#admission.admit(remote);
     if (rejection === undefined) this.#welcome(peer, remote, undefined);
     else this.#refuse(peer, rejection);
@@ -171,6 +176,12 @@ export class Listener implements ListenSink {
   /** @internal */
   trouble(error: PacketError): void {
     publish('packet:listener.trouble', () => ({ error }));
+  }
+
+  /** Whether it matters who a client is. */
+  get #asksWho(): boolean {
+    const { allow, deny, trusted } = this.#lists;
+    return allow !== undefined || deny !== undefined || trusted !== undefined;
   }
 
   /** Deals with connections where proxies are expected; false for one that is a direct client's. */

@@ -103,6 +103,31 @@ describe('peers that misbehave', () => {
     assert.equal(w.servers.length, 1);
   });
 
+  for (const [what, options] of [
+    ['a deny list', { deny: ['127.0.0.2'] }],
+    ['an allow list with unix', { allow: ['127.0.0.1', 'unix'] }],
+    ['trusted proxies on UNIX sockets', { proxyProtocol: 'any', trustedProxies: ['unix'] }],
+  ] as const) {
+    netTest(`a client that hides its address by a reset does not get past ${what}`, async (t) => {
+      const w = world(t);
+      const rejections = new Rejections(t);
+      const listener = await w.serve(Recorder, undefined, options);
+      listener.suspend();
+      const wire = await Wire.dial(t, listener.port, '127.0.0.2');
+      await wire.send('PROXY TCP4 127.0.0.1 127.0.0.1 1 2\r\ndelete all\n');
+      wire.socket.resetAndDestroy();
+      await wire.closed();
+      // The kernel hands over connections in order: once this one is held, so is the other.
+      const next = await Wire.dial(t, listener.port, '127.0.0.1');
+      await w.settle();
+      listener.resume();
+      assert.equal((await rejections.next()).reason, 'gone');
+      await next.close();
+      await w.settle();
+      for (const server of w.servers) assert.equal((server as Recorder).journal.text, '');
+    });
+  }
+
   netTest('connections faster than acceptRate are closed, and come in as time passes', async (t) => {
     const w = world(t);
     const rejections = new Rejections(t);
