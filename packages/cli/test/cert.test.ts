@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import {
   chmodSync,
@@ -15,10 +15,12 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { connect } from 'node:tls';
 import { type NetTest, needsProgram, netTest } from '@packet/testing';
 import { runPacket } from './packet-process.ts';
 
+const OPENSSL = 'openssl';
 const DAY_MS = 86_400_000;
 
 function emptyFolder(t: NetTest): string {
@@ -100,7 +102,7 @@ netTest(
   'cert: openssl finds nothing wrong with it, strictly',
   async (t) => {
     const { folder } = await made(t);
-    const said = execFileSync('openssl', [
+    const said = execFileSync(OPENSSL, [
       'verify',
       '-x509_strict',
       '-purpose',
@@ -113,7 +115,7 @@ netTest(
     ]);
     assert.match(String(said), /cert\.pem: OK/);
   },
-  { skip: needsProgram('openssl') },
+  { skip: needsProgram(OPENSSL) },
 );
 
 netTest(
@@ -123,8 +125,6 @@ netTest(
     const port = await serve(t, folder);
     const [, command = ''] = /try: +(curl .*)/.exec(stdout) ?? [];
     const [program = '', ...args] = command.replace('PORT', String(port)).split(' ');
-    const { spawn } = await import('node:child_process');
-    const { text } = await import('node:stream/consumers');
     const curl = spawn(program, ['-sS', ...args], { cwd: join(folder, '..'), stdio: ['ignore', 'pipe', 'inherit'] });
     t.cleanup(() => curl.kill('SIGKILL'));
     assert.equal(await text(curl.stdout), 'hello\n');

@@ -3,7 +3,7 @@ import { domainToASCII } from 'node:url';
 import { misuse } from '../failure.ts';
 
 /** What every development certificate is for. */
-const LOCAL_NAMES: readonly string[] = ['localhost', '127.0.0.1', '::1'];
+export const LOCAL_NAMES: readonly string[] = ['localhost', '127.0.0.1', '::1'];
 
 /** One label or more; the first may be an asterisk where another follows. */
 const HOST = /^(?:\*\.(?=.))?(?:[a-z\d_](?:[a-z\d_-]{0,61}[a-z\d])?\.)*[a-z\d](?:[a-z\d-]{0,61}[a-z\d])?$/;

@@ -27,6 +27,7 @@ shows and keeps). The authority's own key is thrown away once it has signed: nob
 anything else with it. For programs under development; the world does not trust it.
 
   packet cert certs --names app.test,10.0.0.5
+  packet serve server.ts --tls-cert certs/cert.pem --tls-key certs/key.pem
   curl --cacert certs/ca.pem https://localhost:11000/`,
 
   async run(args): Promise<void> {
@@ -58,6 +59,7 @@ anything else with it. For programs under development; the world does not trust 
         `${authority}  the authority to trust; its own key was thrown away`,
         `SHA-256 fingerprint ${fingerprintsOf(made.cert).sha256}`,
         '',
+        `serve:  packet serve FILE --tls-cert ${cert} --tls-key ${key}`,
         `try:    curl --cacert ${authority} https://localhost:PORT/`,
         `        openssl s_client -connect localhost:PORT -CAfile ${authority} -verify_return_error`,
         `node:   NODE_EXTRA_CA_CERTS=${authority} node CLIENT`,

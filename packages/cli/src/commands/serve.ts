@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { ListenAt } from '@packet/core/reactor';
 import { readPort } from '../arguments.ts';
+import { readTls, TLS_OPTIONS } from '../certificates/tls-arguments.ts';
 import type { Command } from '../command.ts';
 import { Failure } from '../failure.ts';
 import { listenFailure } from '../plain-failure.ts';
@@ -22,6 +23,7 @@ export const serveCommand: Command = {
     export: { value: 'NAME', help: 'which class to serve, where FILE exports several' },
     workers: { value: 'DIR', help: 'folder of worker files (default workers/ beside FILE, if it is there)' },
     config: { value: 'JSON', help: 'file of options for startServer: port, host, limits, timeouts' },
+    ...TLS_OPTIONS,
     log: {
       value: 'LOG',
       help: "add errors, ends of workers and workers' output to this file instead of printing them",
@@ -47,29 +49,37 @@ Sockets of a systemd socket unit are served instead of a port, unless --port or 
     const port = readPort(args, 'port');
     const [file = ''] = args.positionals;
     const settings = config === undefined ? {} : readConfig(config);
+    const tls = await readTls(args, host);
     const served = await openServedFile({ file, exportName: args.values.export, workers });
     const { Reactor, serviceOf } = served.core;
     const service = serviceOf(process);
     const sockets = port === undefined && host === undefined ? service.listeners : [];
+    const secure = tls === undefined ? {} : { tls: { key: tls.key, cert: tls.cert } };
     const place = {
       port: DEFAULT_PORT,
       ...settings,
+      ...secure,
       ...(port === undefined ? {} : { port }),
       ...(host === undefined ? {} : { host }),
     };
     // What systemd passed in comes before the file; options of this command line come before both.
     const places =
-      sockets.length === 0 ? [place] : sockets.map(({ fd }) => ({ ...settings, port: undefined, host: undefined, fd }));
+      sockets.length === 0
+        ? [place]
+        : sockets.map(({ fd }) => ({ ...settings, ...secure, port: undefined, host: undefined, fd }));
     await serving({ debug: args.flags.has('debug'), logFile: log }, () =>
       Reactor.run({ workers: served.workers, service }, async (reactor) => {
+        const said: string[] = [];
         for (const at of places) {
           // A place of the file is checked by `startServer`.
           const listener = await reactor.startServer(at as ListenAt, served.Handler).catch((error: unknown) => {
             throw listenFailure(error, { port: '--port', host: '--host' });
           });
           const where = listener.addresses.map(addressText).join(' and ');
-          process.stdout.write(`${served.Handler.name || 'the handler'} listens on ${where}\n`);
+          said.push(`${served.Handler.name || 'the handler'} listens on ${where}`);
+          for (const attempt of tls?.attempts(listener.port) ?? []) said.push(`try: ${attempt}`);
         }
+        process.stdout.write(`${[...said, ...(tls?.notice ?? [])].join('\n')}\n`);
       }),
     );
   },

@@ -2,6 +2,7 @@ import { Reactor } from '@packet/core';
 import { EchoConnection } from '@packet/servers/echo';
 import { EvalConnection, evalWorkers } from '@packet/servers/eval';
 import { readPort } from '../arguments.ts';
+import { readTls, TLS_OPTIONS } from '../certificates/tls-arguments.ts';
 import type { Command } from '../command.ts';
 import { listenFailure } from '../plain-failure.ts';
 import { serving } from '../serving.ts';
@@ -25,25 +26,30 @@ export const startCommand: Command = {
   name: 'start',
   summary: 'bring up the showcase: echo and eval servers on one reactor, on loopback only',
   positionals: [],
-  options: Object.fromEntries(
-    SHOWCASE.map(({ name, port }) => [
-      `${name}-port`,
-      { value: 'N', help: `port of the ${name} server; 0 lets the system choose (default ${port})` },
-    ]),
-  ),
+  options: {
+    ...Object.fromEntries(
+      SHOWCASE.map(({ name, port }) => [
+        `${name}-port`,
+        { value: 'N', help: `port of the ${name} server; 0 lets the system choose (default ${port})` },
+      ]),
+    ),
+    ...TLS_OPTIONS,
+  },
   details: 'It prints each address with a command to try. Ctrl-C ends it.',
 
   async run(args): Promise<void> {
     const ports = SHOWCASE.map(({ name, port }) => readPort(args, `${name}-port`) ?? port);
+    const tls = await readTls(args, HOST);
     await serving({ debug: args.flags.has('debug') }, () =>
       Reactor.run({ workers: evalWorkers }, async (reactor) => {
-        const lines: string[] = [];
+        const lines = [...(tls?.notice ?? [])];
         for (const [index, { name, line, Handler, what }] of SHOWCASE.entries()) {
-          const at = { host: HOST, port: ports[index] ?? 0 };
+          const secure = tls === undefined ? {} : { tls: { key: tls.key, cert: tls.cert } };
+          const at = { host: HOST, port: ports[index] ?? 0, ...secure };
           const { port } = await reactor.startServer(at, Handler).catch((error: unknown) => {
             throw listenFailure(error, { port: `--${name}-port` });
           });
-          lines.push(`${name}  ${HOST}:${port}  ${what}`, `      try: ${attempt(line, port)}`);
+          lines.push(`${name}  ${HOST}:${port}  ${what}`, `      try: ${attempt(line, port, tls !== undefined)}`);
         }
         process.stdout.write(`${lines.join('\n')}\nCtrl-C ends it.\n`);
       }),
@@ -52,7 +58,8 @@ export const startCommand: Command = {
 };
 
 /** A command that speaks to a server; only OpenBSD's nc, which Linux has, can end its side and wait for the answer. */
-function attempt(line: string, port: number): string {
+function attempt(line: string, port: number, secure: boolean): string {
+  if (secure) return `openssl s_client -quiet -connect ${HOST}:${port}, then type ${line}`;
   if (process.platform === 'linux') return `printf '${line}\\n' | nc -N ${HOST} ${port}`;
   return `nc ${HOST} ${port}, then type ${line}`;
 }
