@@ -9,6 +9,7 @@ import { idleTimeout } from '../hold/idle-timeout.ts';
 import { largeValues } from '../hold/large-values.ts';
 import { masterDeath } from '../hold/master-death.ts';
 import { connectGoals, echoGoals, tlsGoals, workerGoals } from '../hold/rate-goals.ts';
+import { restartUnderLoad } from '../hold/restart-under-load.ts';
 import { workerLoss } from '../hold/worker-loss.ts';
 import { hasProgram } from '../machine.ts';
 import { type Failure, failureOf, type GoalRow, type Missing } from '../report/report.ts';
@@ -23,6 +24,7 @@ const CHECKS: readonly HoldCheck[] = [
   idleMemory,
   descriptorLimit,
   deadNameServer,
+  restartUnderLoad,
   frameMemory,
   largeValues,
   workerLoss,
