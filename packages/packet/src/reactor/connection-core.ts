@@ -138,9 +138,9 @@ export class ConnectionCore implements TlsHost, AskOrigin, ReadingHost, WritingH
     return this.#state <= OPEN;
   }
 
-  /** The peer's address, once open. */
+  /** The peer's address: once open, and of an accepted connection also when it fails before. */
   get remote(): Address | undefined {
-    return this.#transport?.remote;
+    return this.#transport?.remote ?? this.source;
   }
 
   get bytesIn(): number {

@@ -254,7 +254,7 @@ export class Connection {
     return this.#bound.side;
   }
 
-  /** The peer's address, once open. */
+  /** The peer's address: once open, of an accepted connection from the beginning. */
   get remoteAddress(): Address | undefined {
     return this.#bound.remote;
   }

@@ -4,10 +4,16 @@ import type { CloseReason } from './transport.ts';
 /** The error for a handshake that failed, or a record that could not be read later. */
 export function tlsError(error: unknown): PacketError {
   if (error instanceof PacketError) return error;
-  return new PacketError('ERR_PACKET_TLS', `TLS failed: ${messageOf(error)}`, {
+  return new PacketError('ERR_PACKET_TLS', `TLS failed: ${inWords(error)}`, {
     cause: error,
     details: { reason: errnoOf(error) ?? 'unknown' },
   });
+}
+
+/** OpenSSL's word for it where there is one: its whole message names a thread, a source file and a line. */
+function inWords(error: unknown): string {
+  const reason = typeof error === 'object' && error !== null && 'reason' in error ? error.reason : undefined;
+  return typeof reason === 'string' ? reason : messageOf(error);
 }
 
 /** The error for a server whose certificate did not pass; `reason` is OpenSSL's or Node's word for why. */

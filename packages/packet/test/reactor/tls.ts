@@ -152,6 +152,8 @@ export function tlsSuite(name: string, makeEngine: MakeEngine): void {
     const server = (await world.accepted()) as Secure;
     await server.journal.saw('unbind');
     assertEnded(server.journal, 'error', 'ERR_PACKET_TLS');
+    assert.equal(server.journal.reason?.error?.message, 'TLS failed: http request');
+    assert.notEqual(server.remoteAddress, undefined, 'whoever failed is known by address');
     const greeter = await world.serve(Recorder, (made) => made.sendData('220 ready\r\n'));
     const client = connect(world, greeter);
     await client.journal.saw('unbind');
