@@ -143,14 +143,21 @@ export class Listener implements ListenSink {
   stop(options: DrainOptions = {}): Promise<DrainReport> {
     const { drainMs } = resolveDrain(options, this.#host.drainMs);
     if (this.#stopping === undefined) this.#stopping = this.#stop(drainMs);
-    else if (drainMs === 0) this.#open.cut();
+    else if (drainMs === 0) this.cut();
     return this.#stopping;
   }
 
+  /** Cuts all of its connections now. @internal */
+  cut(): void {
+    this.#open.cut();
+    void this.#proxies?.close(0);
+  }
+
   /** @internal */
-  async closeSocket(): Promise<void> {
+  async closeSocket(drainMs: number): Promise<void> {
     await this.#transport?.close();
-    await this.#proxies?.close();
+    // A header may be under way just as the first bytes of a direct client may.
+    await this.#proxies?.close(Math.min(drainMs, this.#options.drainGraceMs));
   }
 
   // ---- what the transport reports ------------------------------------------------------------------------------------
@@ -261,7 +268,7 @@ export class Listener implements ListenSink {
   }
 
   async #stop(drainMs: number): Promise<DrainReport> {
-    await this.closeSocket();
+    await this.closeSocket(drainMs);
     const report = await this.#open.drain(this.#host.clock, drainMs);
     this.#host.listenerClosed(this);
     publish('packet:listener.closed', () => ({ addresses: this.addresses }));

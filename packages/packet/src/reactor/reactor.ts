@@ -478,6 +478,7 @@ export class Reactor {
     } else if (drainMs === 0) {
       this.#hooks.giveUp();
       this.#connections.cut();
+      for (const listener of this.#listeners) listener.cut();
       void this.#workers?.close(0);
     }
     return this.#stopping;
@@ -488,7 +489,7 @@ export class Reactor {
     for (const reconnector of this.#reconnectors) reconnector.reactorStops();
     const successorGone = this.#link?.stopping();
     await Promise.allSettled([...this.#starting]);
-    await Promise.all([...this.#listeners].map((listener) => listener.closeSocket()));
+    await Promise.all([...this.#listeners].map((listener) => listener.closeSocket(drainMs)));
     await this.#hooks.run(this.#clock, drainMs);
     const drained = await this.#connections.drain(this.#clock, Math.max(0, drainMs - (this.#clock.now() - begun)));
     this.#drained = true;

@@ -38,6 +38,8 @@ export class ProxyGate implements HeaderSink {
   /** Those not named, up to their `closed`. */
   readonly #waiting = new Map<ProxiedTransport, { readonly peer: Incoming; readonly timer: ClockTimer }>();
   #closing: Promise<void> | undefined;
+  /** Those left are being closed: nobody is to hear of them. */
+  #cutting = false;
   #resolveClosed: () => void = () => undefined;
 
   constructor(clock: Clock, options: ResolvedServerOptions, versions: ProxyVersions, sink: ProxyGateSink) {
@@ -61,31 +63,47 @@ export class ProxyGate implements HeaderSink {
     transport.own(peer.open(transport));
   }
 
-  /** Closes those that wait for their header. Resolves when they are closed. */
-  close(): Promise<void> {
-    this.#closing ??= new Promise((resolve) => {
-      this.#resolveClosed = resolve;
-      const stopped: CloseReason = { by: 'shutdown', clean: true };
-      for (const transport of this.#waiting.keys()) transport.abort(stopped);
-      this.#resolveIfEmpty();
-    });
+  /**
+   * Gives those that wait for their header `graceMs` milliseconds to be named, then closes those left; 0, also of a later
+   * call, closes them at once. Resolves when none waits.
+   */
+  close(graceMs: number): Promise<void> {
+    this.#closing ??= this.#close(graceMs);
+    if (graceMs === 0) this.#cut();
     return this.#closing;
   }
 
   named(transport: ProxiedTransport, header: ProxyHeader): void {
     const peer = this.#forget(transport);
     if (peer !== undefined) this.#sink.named(new NamedPeer(transport, header, peer));
+    this.#resolveIfEmpty();
   }
 
   unnamed(transport: ProxiedTransport, error: PacketError): void {
     const waiting = this.#waiting.get(transport);
     waiting?.timer.cancel();
-    if (waiting !== undefined && this.#closing === undefined) this.#sink.unnamed(waiting.peer.remote, error);
+    if (waiting !== undefined && !this.#cutting) this.#sink.unnamed(waiting.peer.remote, error);
   }
 
   gone(transport: ProxiedTransport): void {
     this.#forget(transport);
     this.#resolveIfEmpty();
+  }
+
+  async #close(graceMs: number): Promise<void> {
+    if (this.#waiting.size === 0) return;
+    const empty = new Promise<void>((resolve) => {
+      this.#resolveClosed = resolve;
+    });
+    const grace = this.#clock.setTimer(graceMs, () => this.#cut());
+    await empty;
+    grace.cancel();
+  }
+
+  #cut(): void {
+    this.#cutting = true;
+    const stopped: CloseReason = { by: 'shutdown', clean: true };
+    for (const transport of this.#waiting.keys()) transport.abort(stopped);
   }
 
   #forget(transport: ProxiedTransport): Incoming | undefined {

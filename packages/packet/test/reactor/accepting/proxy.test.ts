@@ -346,18 +346,53 @@ describe('PROXY protocol, headers that are none', () => {
     assert.deepEqual(rejections.all, []);
   });
 
-  netTest('connections that wait for their header take places, and stop closes them', async (t) => {
-    const { world, dial, rejections, listener } = await stage(t, { maxConnections: 2 });
+  netTest('connections that wait for their header take places', async (t) => {
+    const { dial, rejections, listener } = await stage(t, { maxConnections: 2 });
     const waiting = [await dial(), await dial()];
     const third = await dial();
     assert.equal(await third.closed(), '');
     const { reason, limit, open } = await rejections.next();
     assert.deepEqual([reason, limit, open], ['max-connections', 2, 2]);
-    await listener.stop();
+    await listener.stop({ drainMs: 0 });
     for (const wire of waiting) assert.equal(await wire.closed(), '');
     assert.deepEqual(rejections.all, [], 'stopping is no rejection');
-    assert.equal(world.clock.pending, 0);
   });
+
+  netTest(
+    'a server that drains waits drainGraceMs for headers under way, serves those that come, and closes the rest',
+    async (t) => {
+      const { world, dial, rejections, listener } = await stage(t, { drainGraceMs: 1000 });
+      const [late, never] = [await dial(), await dial()];
+      await late.send(LINE.slice(0, 20));
+      await never.send(LINE.slice(0, 20));
+      await world.settle();
+      const stopped = listener.stop({ drainMs: 5000 });
+      await world.settle();
+      await late.send(`${LINE.slice(20)}hello`);
+      assert.equal(await late.got(5), 'hello');
+      world.clock.advance(1001);
+      assert.equal(await never.closed(), '');
+      assert.equal(await late.closed(), 'hello');
+      assert.deepEqual(await stopped, { finished: 1, cut: 0 });
+      assert.deepEqual(rejections.all, [], 'stopping is no rejection');
+      assert.equal(world.clock.pending, 0);
+    },
+  );
+
+  for (const who of ['listener', 'reactor'] as const) {
+    netTest(`a second stop of the ${who}, without time, closes those that wait for their header`, async (t) => {
+      const { world, dial, listener } = await stage(t);
+      const wire = await dial();
+      await wire.send(LINE.slice(0, 20));
+      await world.settle();
+      const target = who === 'listener' ? listener : world.reactor;
+      const stopped = target.stop({ drainMs: 5000 });
+      await world.settle();
+      void target.stop({ drainMs: 0 });
+      assert.equal(await wire.closed(), '');
+      await stopped;
+    });
+  }
 });
 
 describe('PROXY protocol, from anyone else', () => {
