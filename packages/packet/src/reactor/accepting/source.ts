@@ -15,7 +15,7 @@ export function canonicalIp(host: string): string {
 }
 
 /** Whether an address cannot be reached from another machine. */
-export function isLoopback(ip: string): boolean {
+function isLoopback(ip: string): boolean {
   return ip === '::1' || ip.startsWith('127.');
 }
 
