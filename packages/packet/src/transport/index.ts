@@ -7,7 +7,6 @@ export { relayIncoming, serveRelay } from './relay-owner.ts';
 export type {
   ClientTlsOptions,
   Pem,
-  SecureOptions,
   SecureSink,
   ServerTlsOptions,
   SniLookup,

@@ -3,7 +3,6 @@ import type { CloseReason } from './transport.ts';
 
 /** The error for a handshake that failed, or a record that could not be read later. */
 export function tlsError(error: unknown): PacketError {
-  if (error instanceof PacketError) return error;
   return new PacketError('ERR_PACKET_TLS', `TLS failed: ${inWords(error)}`, {
     cause: error,
     details: { reason: errnoOf(error) ?? 'unknown' },

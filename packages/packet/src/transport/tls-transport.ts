@@ -281,7 +281,7 @@ export class SecureTransport implements Transport, TransportSink {
   #judgeEnd(): void {
     const socket = this.#socket;
     if (this.#reason !== undefined || this.#peerEnded) return;
-    if (socket === undefined) this.#fail(handshakeCut().error ?? tlsError('closed'));
+    if (socket === undefined) this.abort(handshakeCut());
     else if (this.#paused || this.#endHeld) return;
     else if (this.#records.readableLength > 0 || socket.readableLength > 0) this.#lookForEnd();
     else this.#deliverEnd(false);
