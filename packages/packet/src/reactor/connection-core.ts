@@ -539,19 +539,25 @@ export class ConnectionCore implements TlsHost, AskOrigin, ReadingHost, WritingH
   #finishIfQuiet(): void {
     if (this.#state !== OPEN || this.#calls > 0 || this.#busy > 0 || !this.reading.quiet) return;
     if (this.writing.feeder !== undefined) return;
-    if (this.bytesIn === 0 && this.#graceLeft > 0) this.#awaitFirstWords();
+    if (this.bytesIn === 0 && (this.#deadline?.kind === 'drain-grace' || this.#graceLeft > 0)) this.#awaitFirstWords();
     else this.#finish({ by: 'shutdown', clean: true });
   }
 
   /** The first bytes of a connection that was just made may still be under way: it only looks quiet. */
   get #graceLeft(): number {
-    return this.reading.ended ? 0 : this.#startedAt + this.#setup.drainGraceMs - this.#host.clock.now();
+    if (this.reading.ended) return 0;
+    // From when it was open: a TLS handshake may have taken its time. The deadline of the first byte, where there is one, tells.
+    const { drainGraceMs, firstByteTimeoutMs } = this.#setup;
+    const deadline = this.#deadline;
+    const openedAt = deadline?.kind === 'first-byte' ? deadline.dueAt - firstByteTimeoutMs : this.#startedAt;
+    return openedAt + drainGraceMs - this.#host.clock.now();
   }
 
   #awaitFirstWords(): void {
     if (this.#deadline?.kind === 'drain-grace') return;
+    const left = this.#graceLeft;
     this.#forgetDeadline();
-    this.#await('drain-grace', this.#graceLeft);
+    this.#await('drain-grace', left);
   }
 
   get #allSent(): boolean {

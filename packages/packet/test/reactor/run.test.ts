@@ -71,6 +71,48 @@ netTest('the first signal drains, the second cuts what is left; both times every
   client.destroy();
 });
 
+for (const [signals, what] of [
+  [1, 'one signal: every answer that was given reaches its client, and none is cut'],
+  [2, 'a second signal: nothing is answered that the server does not know of'],
+] as const) {
+  netTest(`under load, after ${what}`, async (t) => {
+    const child = start('ledger');
+    const exit = once(child, 'exit');
+    t.cleanup(async () => {
+      child.kill('SIGKILL');
+      await exit;
+    });
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    const line = async (): Promise<string> => String((await lines.next()).value);
+    const port = Number((await line()).split(' ')[1]);
+    let acknowledged = 0;
+    let signalled = 0;
+    const client = async (): Promise<void> => {
+      const socket = connect(port, '127.0.0.1');
+      socket.on('error', () => undefined);
+      let held = '';
+      // Always some under way.
+      socket.write('a\nb\nc\n');
+      socket.on('data', (data: Buffer) => {
+        held += data;
+        const answers = held.split('\n');
+        held = answers.pop() ?? '';
+        acknowledged += answers.length;
+        socket.write('x\n'.repeat(answers.length));
+        if (acknowledged < 500 || signalled === signals) return;
+        signalled++;
+        child.kill('SIGTERM');
+      });
+      await once(socket, 'close');
+    };
+    await Promise.all(Array.from({ length: 8 }, client));
+    const [, answered, cut] = /^(\d+) answered, (\d+) cut$/.exec(await line()) ?? [];
+    assert.equal((await exit)[0], 0);
+    if (signals === 1) assert.deepEqual([acknowledged, Number(cut)], [Number(answered), 0]);
+    else assert.ok(acknowledged >= 500 && acknowledged <= Number(answered));
+  });
+}
+
 netTest(
   'near the open-file limit new clients are closed at once and counted; those inside go on, and places free up again',
   async (t) => {
