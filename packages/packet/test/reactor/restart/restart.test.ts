@@ -86,23 +86,27 @@ netTest(
 );
 
 for (const [how, told, message] of [
-  ['fails before it is ready', 'fail', /ERR_PACKET_RESTART .* ended with code 0 before it was ready/],
-  ['dies with one of its two servers started', 'die', /ERR_PACKET_RESTART .* was ended by SIGKILL before it was ready/],
-  ['does not get ready in time', 'hang', /ERR_PACKET_RESTART .* was not ready within 2000 ms/],
+  ['fails before it is ready', ['fail'], /ERR_PACKET_RESTART .* ended with code 0 before it was ready/],
+  [
+    'dies with one of its two servers started',
+    ['die'],
+    /ERR_PACKET_RESTART .* was ended by SIGKILL before it was ready/,
+  ],
+  ['does not get ready in time', ['hang', 'impatient'], /ERR_PACKET_RESTART .* was not ready within 2000 ms/],
 ] as const) {
   netTest(
     `a successor that ${how} is gone, the one before goes on, and the next restart succeeds`,
     async (t) => {
-      const server = new Restartable(t, (folder) => ['0', join(folder, 'socket')], [told]);
+      const server = new Restartable(t, (folder) => ['0', join(folder, 'socket')], told);
       const path = join(server.folder, 'socket');
       const [first, port] = [await server.serving(), await server.port()];
       kill(first, 'SIGHUP');
       await server.program.printed(message);
-      const failed = server.pids.find((pid) => pid !== first) ?? 0;
-      assert.throws(() => process.kill(failed, 0), { code: 'ESRCH' });
+      const [, failed] = await server.program.printed(/the new process \((\d+)\)/);
+      assert.throws(() => process.kill(Number(failed), 0), { code: 'ESRCH' });
       assert.equal(await ask(local(port)), first);
       assert.equal(await ask({ path }), first);
-      server.takeBack(told);
+      for (const what of told) server.takeBack(what);
       kill(first, 'SIGHUP');
       const second = await server.serving(first);
       assert.equal(await ask(local(port)), second);
@@ -115,14 +119,13 @@ for (const [how, told, message] of [
 netTest(
   'while one restart is under way another is refused, and a stop ends the successor too',
   async (t) => {
-    const server = new Restartable(t, () => ['0'], ['hang', 'patient']);
+    const server = new Restartable(t, () => ['0'], ['hang']);
     const first = await server.serving();
     kill(first, 'SIGHUP');
     await server.program.printed(/hangs/);
     const successor = server.pids.find((pid) => pid !== first) ?? 0;
     kill(first, 'SIGHUP');
     await server.program.printed(/ERR_PACKET_STATE restart: one is under way/);
-    server.takeBack('patient');
     kill(first, 'SIGTERM');
     // Its init ends, and it finds itself told to stop.
     server.takeBack('hang');
@@ -136,7 +139,7 @@ netTest(
 netTest(
   'a successor whose predecessor is killed meanwhile takes over when it is ready; clients wait in the queue of the socket',
   async (t) => {
-    const server = new Restartable(t, (folder) => ['0', join(folder, 'socket')], ['hang', 'patient']);
+    const server = new Restartable(t, (folder) => ['0', join(folder, 'socket')], ['hang']);
     const path = join(server.folder, 'socket');
     const [first, port] = [await server.serving(), await server.port()];
     kill(first, 'SIGHUP');
