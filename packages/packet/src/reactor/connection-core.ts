@@ -1,21 +1,20 @@
-import type { Clock } from '../clock.ts';
-import type { Deadlines } from '../deadlines.ts';
 import { PacketError } from '../errors.ts';
 import { type ConnectionFacts, publish } from '../events.ts';
 import type { Address, CloseReason, TlsInfo, Transport } from '../transport/index.ts';
 import type { WorkerProxies } from '../workers/index.ts';
 import type { ProxyFacts } from './accepting/proxy-gate.ts';
+import { Activity, type ActivityKind, type ActivityOwner } from './activity.ts';
 import type { BlockedWatch } from './blocked-watch.ts';
-import type { ClientPlan } from './connecting/client-plan.ts';
-import type { ConnectionObserver } from './connecting/reconnector.ts';
+import { classNameOf } from './class-name.ts';
 import type { Connection } from './connection.ts';
 import type { ClientOptions, ConnectTo, ResolvedConnectionOptions } from './connection-options.ts';
-import { Deadline, type DeadlineKind, type DeadlineOwner, type Overdue } from './deadline.ts';
+import type { ConnectionHost, ConnectionSetup } from './connection-setup.ts';
+import { Deadline, type DeadlineKind, type DeadlineOwner } from './deadline.ts';
 import { installFramer } from './framed-connection.ts';
-import { IdleTimeout } from './idle-timeout.ts';
 import type { ProxyEnd } from './proxying.ts';
 import { Reading, type ReadingHost } from './reading.ts';
-import { type ConnectionTls, layTls, type StartTlsOptions, startTls, type TlsHost } from './securing.ts';
+import { finalReason, timedOut } from './reasons.ts';
+import { layTls, type StartTlsOptions, startTls, type TlsHost } from './securing.ts';
 import { isThenable, whenSettled } from './thenable.ts';
 import type { Ask, AskOptions, AskOrigin, WorkerService } from './worker-service.ts';
 import { Writing, type WritingHost } from './writing.ts';
@@ -37,40 +36,10 @@ const CLOSED = 4;
 /** What awaited calls and files reject with when their connection ends first. */
 const LEFT_CODES: readonly string[] = ['ERR_PACKET_CANCELLED', 'ERR_PACKET_ABORTED'];
 
-/** What a connection needs from the reactor that owns it. */
-export interface ConnectionHost {
-  readonly clock: Clock;
-  readonly deadlines: Deadlines<Overdue>;
-  readonly watch: BlockedWatch;
-  readonly workers: WorkerService | undefined;
-  report(error: unknown, where: string, connection: ConnectionFacts): void;
-  /** The connection is gone; called before its `unbind`. */
-  forget(core: ConnectionCore): void;
-  /** Connects a handler again that is gone; false when nothing was begun because the reactor stops. */
-  reconnect(handler: Connection, before: ClientPlan | undefined, to: (ConnectTo & ClientOptions) | undefined): boolean;
-}
-
-/** What the connections of one listener have in common; a client connection has its own. */
-export interface ConnectionSetup {
-  readonly side: 'server' | 'client';
-  readonly host: ConnectionHost;
-  readonly options: ResolvedConnectionOptions;
-  /** 0 is off. */
-  readonly openTimeoutMs: number;
-  /** 0 is off. */
-  readonly firstByteTimeoutMs: number;
-  /** How a client connects, for connecting again. */
-  readonly plan?: ClientPlan;
-  /** Who keeps this client connected. */
-  readonly observer?: ConnectionObserver | undefined;
-  /** How long a drain waits for a peer that has sent nothing yet, counted from its connection. 0 is off. */
-  readonly drainGraceMs: number;
-  /** Where absent, TLS cannot begin. */
-  readonly tls?: ConnectionTls | undefined;
-}
-
 /** The state machine behind a {@link Connection}. There may be many thousands, mostly idle: every field counts. */
-export class ConnectionCore implements TlsHost, AskOrigin, ReadingHost, WritingHost, DeadlineOwner, ProxyEnd {
+export class ConnectionCore
+  implements TlsHost, AskOrigin, ReadingHost, WritingHost, DeadlineOwner, ActivityOwner, ProxyEnd
+{
   readonly reads = 'kept';
   readonly id: number;
   /** Whom its place in its listener was given to; undefined for a client, and for a connection of a proxy's own. */
@@ -92,7 +61,8 @@ export class ConnectionCore implements TlsHost, AskOrigin, ReadingHost, WritingH
   #lingeringFrom = 0;
   #intent: CloseReason | undefined;
   #deadline: Deadline | undefined;
-  #idle: IdleTimeout | undefined;
+  #activity: Activity | undefined;
+  #openedAt: number | undefined;
   #usedWorkers = false;
   #proxies: WorkerProxies | undefined;
   #forgetSignal: (() => void) | undefined;
@@ -153,6 +123,12 @@ export class ConnectionCore implements TlsHost, AskOrigin, ReadingHost, WritingH
 
   get pendingBytes(): number {
     return (this.#transport === undefined ? 0 : this.#transport.pendingBytes) + this.writing.queuedBytes;
+  }
+
+  /** Milliseconds since 1970, by the wall clock of now: it was not asked then. */
+  get connectedAt(): number | undefined {
+    if (this.#openedAt === undefined) return undefined;
+    return Date.now() - (this.#host.clock.now() - this.#openedAt);
   }
 
   get maxFrameBytes(): number {
@@ -217,12 +193,9 @@ export class ConnectionCore implements TlsHost, AskOrigin, ReadingHost, WritingH
     this.#forgetSignal?.();
     this.#forgetDeadline();
     this.#await('first-byte', this.#setup.firstByteTimeoutMs);
-    const { idleTimeoutMs } = this.#options;
-    if (idleTimeoutMs > 0) {
-      const { clock, deadlines } = this.#host;
-      const expired = (): void => void this.abort(this.#timedOut('idle', idleTimeoutMs));
-      this.#idle = new IdleTimeout(clock, deadlines, this, idleTimeoutMs, expired);
-    }
+    this.#openedAt = this.#host.clock.now();
+    if (this.#options.idleTimeoutMs > 0 || this.#options.readTimeoutMs > 0) this.#watchActivity();
+    else this.wrote(this.pendingBytes);
     publish('packet:connection.opened', () => this.facts());
     this.#tellFirst('connectionCompleted', () => this.#handler.connectionCompleted());
     this.#setup.observer?.opened();
@@ -247,13 +220,13 @@ export class ConnectionCore implements TlsHost, AskOrigin, ReadingHost, WritingH
   bytes(chunk: Buffer): void {
     if (this.#state !== OPEN) return;
     if (this.#deadline !== undefined) this.#forgetDeadline();
-    this.#idle?.touch();
+    this.#activity?.read();
     this.reading.bytes(chunk);
     if (this.#draining) this.#finishIfQuiet();
   }
 
   drained(): void {
-    this.#idle?.touch();
+    this.#activity?.drained();
     this.writing.drained();
   }
 
@@ -269,11 +242,11 @@ export class ConnectionCore implements TlsHost, AskOrigin, ReadingHost, WritingH
     this.#state = CLOSED;
     this.#forgetSignal?.();
     this.#forgetDeadline();
-    this.#idle?.cancel();
+    this.#activity?.cancel();
     this.reading.drop();
     this.writing.drop();
     if (wasOpen) this.#leave();
-    const final = this.#finalReason(reason);
+    const final = finalReason(this.#intent, reason);
     this.#host.forget(this);
     publish('packet:connection.closed', () => ({
       ...this.facts(),
@@ -350,7 +323,9 @@ export class ConnectionCore implements TlsHost, AskOrigin, ReadingHost, WritingH
   }
 
   resumeTransport(): void {
-    if (this.#state <= OPEN) this.#transport?.resume();
+    if (this.#state > OPEN) return;
+    this.#activity?.resumed();
+    this.#transport?.resume();
   }
 
   reframe(): void {
@@ -388,7 +363,9 @@ export class ConnectionCore implements TlsHost, AskOrigin, ReadingHost, WritingH
   // ---- what writing needs --------------------------------------------------------------------------------------------
 
   wrote(pendingBytes: number): void {
-    if (this.#idle !== undefined) this.#idle.wrote(pendingBytes);
+    const waits = pendingBytes > 0 || this.writing.sendingFile;
+    if (this.#activity !== undefined) this.#activity.wrote(waits);
+    else if (waits && this.#state === OPEN && this.#options.writeTimeoutMs > 0) this.#watchActivity();
   }
 
   roomAgain(): void {
@@ -415,14 +392,43 @@ export class ConnectionCore implements TlsHost, AskOrigin, ReadingHost, WritingH
   }
 
   proxyWaits(): void {
-    this.#idle?.touch();
+    this.#activity?.look();
+  }
+
+  // ---- what its activity is judged by --------------------------------------------------------------------------------
+
+  get bytesOutAwaited(): number | undefined {
+    const { pump } = this.reading;
+    return pump?.waiting === true ? pump.target.bytesOut : undefined;
+  }
+
+  get outputWaits(): boolean {
+    return !this.#allSent;
+  }
+
+  get expectsInput(): boolean {
+    return this.#state === OPEN && !this.reading.paused && !this.reading.held && !this.reading.ended;
+  }
+
+  inactive(kind: ActivityKind, ms: number): void {
+    this.abort(timedOut(kind, ms));
+  }
+
+  unwatched(): void {
+    this.#activity = undefined;
+  }
+
+  /** Kept only while there is something to watch. */
+  #watchActivity(): void {
+    const { clock, deadlines } = this.#host;
+    this.#activity = new Activity(this, clock, deadlines, this.#options);
   }
 
   // ---- deadlines -----------------------------------------------------------------------------------------------------
 
   overdue(kind: DeadlineKind): void {
     this.#deadline = undefined;
-    if (kind === 'connect') this.abort(this.#timedOut(kind, this.#setup.openTimeoutMs));
+    if (kind === 'connect') this.abort(timedOut(kind, this.#setup.openTimeoutMs));
     else if (kind === 'first-byte') this.#lateFirstByte(this.#setup.firstByteTimeoutMs);
     else if (kind === 'drain-grace') this.#finishIfQuiet();
     else this.#lateLinger(this.#options.lingerTimeoutMs);
@@ -431,14 +437,14 @@ export class ConnectionCore implements TlsHost, AskOrigin, ReadingHost, WritingH
   /** A peer is not late while it is we who do not read. */
   #lateFirstByte(ms: number): void {
     if (this.reading.paused || this.reading.held) this.#await('first-byte', ms);
-    else this.abort(this.#timedOut('first-byte', ms));
+    else this.abort(timedOut('first-byte', ms));
   }
 
   #lateLinger(ms: number): void {
     if (this.bytesOut > this.#lingeringFrom) this.#linger();
     // All output is with the kernel; only the peer's end is missing.
     else if (this.#allSent) this.abort(this.#intent ?? { by: 'local', clean: true });
-    else this.abort(this.#timedOut('linger', ms));
+    else this.abort(timedOut('linger', ms));
   }
 
   #linger(): void {
@@ -522,7 +528,7 @@ export class ConnectionCore implements TlsHost, AskOrigin, ReadingHost, WritingH
     this.#intent = intent;
     this.#leave();
     this.#forgetDeadline();
-    this.#idle?.cancel();
+    this.#activity?.cancel();
     this.writing.finish();
     // Input is read on and thrown away: closing with unread input would reset the peer before it has our output.
     transport.resume();
@@ -569,31 +575,4 @@ export class ConnectionCore implements TlsHost, AskOrigin, ReadingHost, WritingH
     this.reading.pump?.stop();
     if (this.#usedWorkers) this.#host.workers?.originClosed(this);
   }
-
-  /** Why it ended: our own reason, unless the transport failed on the way to it and we had no error to tell. */
-  #finalReason(reason: CloseReason): CloseReason {
-    const intent = this.#intent;
-    if (intent === undefined) return reason;
-    // What a peer left unsaid after we had closed is nobody's loss.
-    if (intent.by !== 'peer' && reason.error?.code === 'ERR_PACKET_TLS_TRUNCATED') return intent;
-    return intent.error !== undefined || reason.error === undefined ? intent : reason;
-  }
-
-  #timedOut(timeout: string, ms: number): CloseReason {
-    const error = new PacketError('ERR_PACKET_TIMEOUT', `${timeout} timeout after ${ms} ms`, {
-      details: { timeout, ms },
-    });
-    return { by: 'timeout', clean: false, error };
-  }
-}
-
-/** A class may have a static member `name` of its own. */
-function classNameOf(handler: Connection): string {
-  try {
-    const { name }: { readonly name: unknown } = handler.constructor;
-    if (typeof name === 'string') return name;
-  } catch {
-    // Telling of a connection must not fail for its class's sake.
-  }
-  return 'Connection';
 }

@@ -7,11 +7,14 @@ import type { NameResolver } from './connecting/name-resolver.ts';
 
 const ownConnectionRows = {
   idleTimeoutMs: { kind: 'number', fallback: 0, min: 1, max: 2_147_483_647, unit: 'ms', off: 0 },
+  readTimeoutMs: { kind: 'number', fallback: 0, min: 1, max: 2_147_483_647, unit: 'ms', off: 0 },
+  writeTimeoutMs: { kind: 'number', fallback: 60_000, min: 1, max: 2_147_483_647, unit: 'ms', off: 0 },
   lingerTimeoutMs: { kind: 'number', fallback: 30_000, min: 1, max: 3_600_000, unit: 'ms' },
   highWaterBytes: { kind: 'number', fallback: 65_536, min: 1, max: 1_073_741_824, unit: 'bytes' },
   maxOutboundBytes: { kind: 'number', fallback: 16_777_216, min: 1, max: 2_147_483_647, unit: 'bytes' },
   outboundPolicy: { kind: 'choice', fallback: 'close', choices: ['close', 'drop'] },
   noDelay: { kind: 'boolean', fallback: true },
+  keepAliveMs: { kind: 'number', fallback: 60_000, min: 1000, max: 7_200_000, unit: 'ms', off: 0 },
 } as const;
 
 /** Options of every connection, accepted or made. The rows are the only home of defaults and bounds. */
@@ -49,6 +52,13 @@ export interface ConnectionOptions {
   /** Closes a connection on which nothing moved in either direction for this long, in milliseconds. 0 is off. @defaultValue 0 */
   readonly idleTimeoutMs?: number | undefined;
   /**
+   * Closes a connection whose peer has sent nothing for this long while we would have read it, in milliseconds. 0 is off.
+   * @defaultValue 0
+   */
+  readonly readTimeoutMs?: number | undefined;
+  /** Closes a connection whose unsent output did not get less for this long, in milliseconds. 0 is off. @defaultValue 60000 */
+  readonly writeTimeoutMs?: number | undefined;
+  /**
    * Longest wait without progress for output and the peer's end after `closeConnectionAfterWriting()`, in milliseconds.
    * @defaultValue 30000
    */
@@ -63,6 +73,12 @@ export interface ConnectionOptions {
   readonly maxFrameBytes?: number | undefined;
   /** Switches Nagle's algorithm off. @defaultValue true */
   readonly noDelay?: boolean | undefined;
+  /**
+   * After how long without traffic the system asks a TCP peer whether it is still there (keep-alive), in milliseconds, by
+   * whole seconds. 0 is off. On, because a peer that lost power says nothing, and without an idle timeout its connection
+   * would stay for ever; the system does it, so an idle connection still costs the program nothing. @defaultValue 60000
+   */
+  readonly keepAliveMs?: number | undefined;
 }
 
 /** Limits and timeouts of a server. */
@@ -143,6 +159,28 @@ export function resolveClientOptions(owner: string, given: ConnectTo & ClientOpt
   }
   if (signal !== undefined && !(signal instanceof AbortSignal))
     throw optionError(owner, 'signal', 'an AbortSignal', signal);
+  return resolved;
+}
+
+const ATTACH_NAMES = [
+  'kind',
+  'socket',
+  'head',
+  'port',
+  'local',
+  'remote',
+  'end',
+  'stream',
+  'readable',
+  'writable',
+  'fd',
+  'args',
+];
+
+/** @throws PacketError `ERR_PACKET_OPTION`. */
+export function resolveAttachOptions(given: Readonly<Record<string, unknown>>): ResolvedConnectionOptions {
+  const resolved = resolveOptions('attach', connectionRows, given, ATTACH_NAMES);
+  checkWaters('attach', resolved);
   return resolved;
 }
 

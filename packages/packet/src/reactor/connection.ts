@@ -274,6 +274,11 @@ export class Connection {
     return tlsInfoOf(this.#bound.transport);
   }
 
+  /** When the connection opened, in milliseconds since 1970 (Unix time); undefined before. */
+  get connectedAt(): number | undefined {
+    return this.#bound.connectedAt;
+  }
+
   /** Bytes received. */
   get bytesIn(): number {
     return this.#bound.bytesIn;

@@ -14,8 +14,9 @@ import { Admission, type Rejection } from './accepting/admission.ts';
 import type { NoDescriptor } from './accepting/descriptors.ts';
 import { type ProxiedIncoming, type ProxyFacts, ProxyGate } from './accepting/proxy-gate.ts';
 import { bindCore, type Connection } from './connection.ts';
-import { ConnectionCore, type ConnectionHost, type ConnectionSetup } from './connection-core.ts';
+import { ConnectionCore } from './connection-core.ts';
 import type { ResolvedServerOptions } from './connection-options.ts';
+import type { ConnectionHost, ConnectionSetup } from './connection-setup.ts';
 import { type DrainOptions, type DrainReport, OpenConnections, resolveDrain } from './drain.ts';
 import { installFramer } from './framed-connection.ts';
 import type { ListenerTls } from './securing.ts';
@@ -90,8 +91,8 @@ export class Listener implements ListenSink {
 
   /** @internal */
   async listen(endpoint: ListenEndpoint): Promise<void> {
-    const { backlog, noDelay, ipv6Only } = this.#options;
-    this.#transport = await this.#host.engine.listen(endpoint, { backlog, noDelay, ipv6Only }, this);
+    const { backlog, noDelay, keepAliveMs, ipv6Only } = this.#options;
+    this.#transport = await this.#host.engine.listen(endpoint, { backlog, noDelay, keepAliveMs, ipv6Only }, this);
     publish('packet:listener.started', () => ({ addresses: this.addresses }));
   }
 

@@ -2,12 +2,13 @@ import { type Clock, systemClock } from '../clock.ts';
 import { Deadlines } from '../deadlines.ts';
 import { PacketError } from '../errors.ts';
 import { publish } from '../events.ts';
-import { optionError, resolveOptions } from '../options.ts';
-import { createPortableEngine, type Engine, type Transport } from '../transport/index.ts';
+import { optionError } from '../options.ts';
+import { type AttachSource, createPortableEngine, type Engine, type Transport } from '../transport/index.ts';
 import type { WorkerProxies } from '../workers/index.ts';
 import { readLists } from './accepting/accept-options.ts';
 import { DescriptorCeiling } from './accepting/descriptors.ts';
-import { BlockedWatch, watchRows } from './blocked-watch.ts';
+import { planAttach } from './attaching.ts';
+import { BlockedWatch } from './blocked-watch.ts';
 import {
   type ClientHost,
   type ClientPlan,
@@ -17,7 +18,6 @@ import {
   planAgain,
   planClient,
 } from './connecting/client-plan.ts';
-import type { NameResolver } from './connecting/name-resolver.ts';
 import {
   type ConnectionObserver,
   type ReconnectOptions,
@@ -25,10 +25,11 @@ import {
   splitReconnect,
 } from './connecting/reconnector.ts';
 import { createResolver } from './connecting/resolver.ts';
-import { Connection } from './connection.ts';
+import type { Connection } from './connection.ts';
 import { ConnectionCore } from './connection-core.ts';
 import {
   type ClientOptions,
+  type ConnectionOptions,
   type ConnectTo,
   endpointOf,
   type ListenAt,
@@ -36,9 +37,11 @@ import {
   type ServerOptions,
 } from './connection-options.ts';
 import type { Overdue } from './deadline.ts';
-import { type DrainOptions, type DrainReport, drainRows, OpenConnections, resolveDrain } from './drain.ts';
-import { type ErrorContext, ErrorHook } from './error-hook.ts';
+import { type DrainOptions, type DrainReport, OpenConnections, resolveDrain } from './drain.ts';
+import { ErrorHook } from './error-hook.ts';
+import { argumentsOf, type ConnectionClass, checkHandler, type HandlerArgs } from './handler-class.ts';
 import { beginAgain, beginConnection, Listener, type ListenerHost } from './listener.ts';
+import { type ReactorOptions, resolveReactorOptions } from './reactor-options.ts';
 import type { Service } from './restart/service.ts';
 import { ServiceLink } from './restart/service-link.ts';
 import type { RestartOptions } from './restart/successor.ts';
@@ -48,45 +51,6 @@ import { onSignal, onStopSignals } from './signals.ts';
 import { AcceptCounts, type ReactorStats } from './stats.ts';
 import { type Timer, Timers } from './timers.ts';
 import type { WorkerService } from './worker-service.ts';
-
-/** Options of a reactor. */
-export interface ReactorOptions {
-  /** How long `stop()` lets connections and workers finish, in milliseconds. @defaultValue 10000 */
-  readonly drainMs?: number | undefined;
-  /**
-   * A callback that holds the event loop longer is told of as `packet:reactor.blocked`, in milliseconds. 0 is off.
-   * @defaultValue 100
-   */
-  readonly blockedWarnMs?: number | undefined;
-  /** Folder of worker files; they are found and started when the reactor starts. */
-  readonly workers?: URL | undefined;
-  /** Module each worker imports before its own file. */
-  readonly workerSetup?: URL | undefined;
-  /**
-   * Hears every error thrown by a callback. Without it (and without a subscriber to `packet:reactor.error`) each becomes a
-   * process warning, so that none is lost; so does one for which the hook itself throws or rejects.
-   */
-  readonly onError?: ((error: unknown, context: ErrorContext) => void) | undefined;
-  /** How this process was started and can be started anew, from `serviceOf(process)`: restarts, socket activation, readiness. */
-  readonly service?: Service | undefined;
-  /** Time, for tests. */
-  readonly clock?: Clock | undefined;
-  /** Who owns the sockets. */
-  readonly engine?: Engine | undefined;
-  /** Looks host names up. Default: one made by `createResolver()`. */
-  readonly resolver?: NameResolver | undefined;
-}
-
-/** A class of connections whose constructor takes `A`. */
-export type ConnectionClass<C extends Connection, A extends readonly unknown[]> = new (...args: A) => C;
-
-/** Constructor arguments of the handler, required only when it has some. */
-export type HandlerArgs<A extends readonly unknown[]> = [] extends A
-  ? { readonly args?: Readonly<A> | undefined }
-  : { readonly args: Readonly<A> };
-
-const ROWS = { ...drainRows, ...watchRows };
-const OTHER_NAMES = ['workers', 'workerSetup', 'onError', 'service', 'clock', 'engine', 'resolver'];
 
 /** How the handler of a client is made, and what is done to it after `postInit`. */
 interface ClientFactory<C extends Connection> {
@@ -138,10 +102,8 @@ export class Reactor {
    * @throws PacketError `ERR_PACKET_OPTION`.
    */
   constructor(options: ReactorOptions = {}) {
-    const { drainMs, blockedWarnMs } = resolveOptions('Reactor', ROWS, { ...options }, OTHER_NAMES);
+    const { drainMs, blockedWarnMs } = resolveReactorOptions(options);
     this.#drainMs = drainMs;
-    checkUrl('workers', options.workers);
-    checkUrl('workerSetup', options.workerSetup);
     checkResolver('Reactor', options.resolver);
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
@@ -341,6 +303,38 @@ export class Reactor {
     const core = this.#clientCore(plan, handler, observer);
     beginConnection(core, handler, init as (connection: Connection) => unknown, () => this.#openClient(plan, core));
     if (plan.signal !== undefined) core.abortOpeningOn(plan.signal);
+    return handler;
+  }
+
+  /**
+   * Makes a connection of a socket, a stream, a pair of streams or a descriptor that is open already, with the same life as one
+   * made by {@link connect}. It belongs to the connection from now on: it is closed with it.
+   *
+   * `{ socket, kind }` is a socket another owner detached, `{ stream, head }` a Duplex and what was read of it, `{ readable,
+   * writable }` a pair such as the standard streams, `{ fd }` a descriptor. Limits, timeouts and `args` stand beside them.
+   * @throws PacketError `ERR_PACKET_OPTION`, `ERR_PACKET_HANDLER_CLASS`, `ERR_PACKET_STOPPED`; `ERR_PACKET_STATE` for a source that
+   * carries no plain bytes or has an owner, `ERR_PACKET_SOCKET` for a descriptor that is no stream, `ERR_PACKET_UNSUPPORTED`.
+   * Nothing was taken over.
+   */
+  attach<C extends Connection, A extends readonly unknown[] = []>(
+    source: AttachSource & ConnectionOptions & HandlerArgs<A>,
+    Handler: ConnectionClass<C, A>,
+    init?: (connection: C) => unknown,
+  ): C {
+    const options = planAttach(source);
+    const args = argumentsOf('attach', source.args);
+    checkHandler('attach', Handler);
+    this.#checkRunning('attach');
+    const handler = new Handler(...(args as A));
+    const core = new ConnectionCore(
+      this.#host.nextConnectionId(),
+      { side: 'client', host: this.#host, options, openTimeoutMs: 0, firstByteTimeoutMs: 0, drainGraceMs: 0 },
+      handler,
+    );
+    // Before it counts: what cannot be attached leaves nothing behind.
+    const transport = this.#engine.attach(source, core);
+    this.#host.adopt(core);
+    beginConnection(core, handler, init as (connection: Connection) => unknown, () => transport);
     return handler;
   }
 
@@ -575,23 +569,4 @@ export class Reactor {
   #checkNotDrained(what: string): void {
     if (this.#drained) this.#checkRunning(what);
   }
-}
-
-function checkHandler(owner: string, Handler: unknown): void {
-  if (Handler === Connection || (typeof Handler === 'function' && Handler.prototype instanceof Connection)) return;
-  const shown = typeof Handler === 'function' ? Handler.name || 'an anonymous function' : String(Handler);
-  throw new PacketError('ERR_PACKET_HANDLER_CLASS', `${owner}: ${shown} does not extend Connection`, {
-    details: { handler: shown },
-  });
-}
-
-function checkUrl(name: string, value: unknown): void {
-  if (value === undefined || value instanceof URL) return;
-  throw optionError('Reactor', name, 'a URL, such as new URL("./workers/", import.meta.url)', value);
-}
-
-function argumentsOf(owner: string, args: unknown): readonly unknown[] {
-  if (args === undefined) return [];
-  if (Array.isArray(args)) return args;
-  throw optionError(owner, 'args', "an array of the handler's constructor arguments", args);
 }

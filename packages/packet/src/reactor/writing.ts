@@ -84,7 +84,9 @@ export class Writing implements FileQueueHost {
     if (!this.#host.live) return Promise.reject(goneBefore('the connection is closed'));
     if (this.#ended) return Promise.reject(goneBefore('the output has ended'));
     this.#files ??= new FileQueue(this);
-    return this.#files.pushFile(source, offset, length);
+    const sent = this.#files.pushFile(source, offset, length);
+    if (this.#host.transport !== undefined) this.#host.wrote(this.#pending(this.#host.transport));
+    return sent;
   }
 
   end(): void {

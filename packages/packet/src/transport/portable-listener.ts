@@ -5,6 +5,7 @@ import { type Acceptable, Accepted, Acceptor } from './acceptor.ts';
 import { checkPort, formatEndpoint, isWildcard, localAddressOf, remoteAddressOf, serverAddressOf } from './address.ts';
 import type { DetachedSocket, SharedListener } from './detached.ts';
 import { fdOf } from './fd-of.ts';
+import { keepAlive } from './keep-alive.ts';
 import { SocketFile } from './socket-file.ts';
 import { StreamTransport } from './stream-transport.ts';
 import type {
@@ -157,7 +158,8 @@ interface ServerInit {
 }
 
 function newServer({ options, name, sink, acceptor, bound: known }: ServerInit): Server {
-  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: options.noDelay });
+  const { noDelay } = options;
+  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay, ...keepAlive(options) });
   let bound = known;
   server.on('connection', (socket) => {
     bound ??= serverAddressOf(server);

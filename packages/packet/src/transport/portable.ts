@@ -5,6 +5,7 @@ import { ACCEPTOR_OPTIONS, type AcceptorRows } from './acceptor.ts';
 import { checkPort, formatEndpoint, UNNAMED } from './address.ts';
 import { attachSource } from './attach.ts';
 import { writeToAll } from './broadcast.ts';
+import { keepAlive } from './keep-alive.ts';
 import { listenPortable } from './portable-listener.ts';
 import { StreamTransport } from './stream-transport.ts';
 import type {
@@ -71,7 +72,7 @@ function connectPortable(endpoint: Endpoint, options: ConnectOptions, sink: Tran
   checkPort('connect', endpoint);
   // A name given here is looked up by node, with a thread of its pool; reactors look names up themselves and give addresses.
   const { host, port } = endpoint;
-  return new StreamTransport(openSocket({ ...options, host, port, allowHalfOpen: true }), sink, {
+  return new StreamTransport(openSocket({ ...options, ...keepAlive(options), host, port, allowHalfOpen: true }), sink, {
     name,
     connecting: true,
   });

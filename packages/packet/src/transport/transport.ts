@@ -44,6 +44,8 @@ export interface ListenOptions {
   readonly backlog: number;
   /** Switches Nagle's algorithm off on accepted sockets. */
   readonly noDelay: boolean;
+  /** TCP keep-alive of accepted sockets: first probe after so many milliseconds of silence. 0 or absent is off. */
+  readonly keepAliveMs?: number;
   /** Whether an IPv6 listener refuses IPv4 clients. */
   readonly ipv6Only: boolean;
 }
@@ -51,6 +53,8 @@ export interface ListenOptions {
 /** Connect options every engine understands. Deadlines are the connection's, not the engine's. */
 export interface ConnectOptions {
   readonly noDelay: boolean;
+  /** As in {@link ListenOptions}. */
+  readonly keepAliveMs?: number;
   readonly localAddress?: string;
   readonly localPort?: number;
 }

@@ -251,7 +251,7 @@ onEveryEngine('a slow file transfer is progress: linger does not cut it', async 
   while (client.journal.bytes < size && server.journal.unbinds === 0) {
     const before = server.bytesOut;
     client.resume();
-    await world.until(() => server.bytesOut > before || client.journal.bytes === size);
+    await world.until(() => server.bytesOut > before || client.journal.bytes === size || server.journal.unbinds > 0);
     client.pause();
     world.clock.advance(90);
   }

@@ -59,6 +59,7 @@ export function planClient(owner: string, to: ConnectTo & ClientOptions, setting
   checkResolver(owner, resolver);
   const engineOptions = {
     noDelay: options.noDelay,
+    keepAliveMs: options.keepAliveMs,
     ...(localAddress === undefined ? {} : { localAddress }),
     ...(localPort === undefined ? {} : { localPort }),
   };
