@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { framingRows } from '../framing/index.ts';
 import { type Given, type NumberRow, optionError, type Resolved, resolveOptions } from '../options.ts';
-import type { ClientTlsOptions, ServerTlsOptions } from '../transport/index.ts';
+import type { ClientTlsOptions, ServerTlsOptions, SocketTuning } from '../transport/index.ts';
 import { ACCEPT_LISTS, type AcceptOptions, acceptRows } from './accepting/accept-options.ts';
 import type { NameResolver } from './connecting/name-resolver.ts';
 
@@ -160,6 +160,14 @@ export function resolveClientOptions(owner: string, given: ConnectTo & ClientOpt
   if (signal !== undefined && !(signal instanceof AbortSignal))
     throw optionError(owner, 'signal', 'an AbortSignal', signal);
   return resolved;
+}
+
+const { noDelay, keepAliveMs } = ownConnectionRows;
+
+/** Checks socket options given at run time. @throws PacketError `ERR_PACKET_OPTION`. */
+export function resolveTuning(owner: string, given: SocketTuning): SocketTuning {
+  resolveOptions(owner, { noDelay, keepAliveMs }, { ...given });
+  return given;
 }
 
 const ATTACH_NAMES = [

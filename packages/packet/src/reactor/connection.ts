@@ -4,7 +4,7 @@ import { type Address, type CloseReason, type TlsInfo, tlsInfoOf } from '../tran
 import type { WorkerProxies } from '../workers/index.ts';
 import type { ProxyFacts } from './accepting/proxy-gate.ts';
 import type { ConnectionCore } from './connection-core.ts';
-import type { ClientOptions, ConnectTo } from './connection-options.ts';
+import { type ClientOptions, type ConnectTo, resolveTuning } from './connection-options.ts';
 import type { FileSource, SendFileOptions } from './file-sending.ts';
 import { type ProxyOptions, startProxy } from './proxying.ts';
 import type { StartTlsOptions } from './securing.ts';
@@ -210,6 +210,19 @@ export class Connection {
    */
   startTls(options?: StartTlsOptions): void {
     this.#bound.startTls(options);
+  }
+
+  /** Switches Nagle's algorithm off, or on again, from now on; without effect before it is open and where there is no TCP. */
+  setNoDelay(noDelay: boolean): void {
+    this.#bound.transport?.tune(resolveTuning('setNoDelay', { noDelay }));
+  }
+
+  /**
+   * Changes TCP keep-alive: as the option `keepAliveMs`, 0 is off. Without effect before it is open and where there is no TCP.
+   * @throws PacketError `ERR_PACKET_OPTION`.
+   */
+  setKeepAlive(keepAliveMs: number): void {
+    this.#bound.transport?.tune(resolveTuning('setKeepAlive', { keepAliveMs }));
   }
 
   /** Stops reading; writing goes on. A peer's end is not seen while paused. */

@@ -3,7 +3,7 @@ import type { NumberRow } from '../options.ts';
 import { goneError } from './close-reasons.ts';
 import type { DetachedSocket } from './detached.ts';
 import { type FileDone, Outgoing, SLICE_BYTES } from './outgoing.ts';
-import type { Address, CloseReason, Transport, TransportSink } from './transport.ts';
+import type { Address, CloseReason, SocketTuning, Transport, TransportSink } from './transport.ts';
 
 /**
  * A way to the place where the bytes really go, in order and never re-entrant: another end in memory, or the thread
@@ -16,6 +16,8 @@ export interface Link {
   credit(bytes: number): void;
   /** All output was sent. */
   end(): void;
+  /** Socket options, for whoever has the socket. */
+  tune(tuning: SocketTuning): void;
   /** Answered by {@link LinkTransport.linkClosed}. */
   abort(reason: CloseReason): void;
   /** `closed` was delivered. */
@@ -156,6 +158,10 @@ export class LinkTransport implements Transport {
     if (!this.#paused) return;
     this.#paused = false;
     if (this.#inbox.length > 0 || this.#reason !== undefined) this.#readInboxSoon();
+  }
+
+  tune(tuning: SocketTuning): void {
+    if (this.#open && this.#reason === undefined && this.#abortReason === undefined) this.#link.tune(tuning);
   }
 
   detach(): Promise<DetachedSocket> {

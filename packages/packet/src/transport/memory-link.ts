@@ -121,6 +121,8 @@ export class MemoryEnd implements Acceptable, Link {
 
   release(): void {}
 
+  tune(): void {}
+
   /** The attempt to connect failed; called instead of {@link join}. */
   fail(reason: CloseReason): void {
     this.#closed = true;

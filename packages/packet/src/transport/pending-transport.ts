@@ -2,7 +2,7 @@ import { PacketError } from '../errors.ts';
 import { goneError } from './close-reasons.ts';
 import type { DetachedSocket } from './detached.ts';
 import type { FileDone } from './outgoing.ts';
-import type { Address, CloseReason, Transport, TransportSink } from './transport.ts';
+import type { Address, CloseReason, SocketTuning, Transport, TransportSink } from './transport.ts';
 
 /** Who finds the transport a {@link PendingTransport} stands in for. */
 export interface PendingOwner {
@@ -108,6 +108,10 @@ export class PendingTransport implements Transport {
   resume(): void {
     this.#paused = false;
     this.#found?.resume();
+  }
+
+  tune(tuning: SocketTuning): void {
+    this.#found?.tune(tuning);
   }
 
   detach(): Promise<DetachedSocket> {

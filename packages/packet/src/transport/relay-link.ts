@@ -6,7 +6,7 @@ import type { DetachedSocket } from './detached.ts';
 import { LINK_OPTIONS, type Link, LinkTransport } from './link-transport.ts';
 import { OwnPort, type RelayPort } from './relay-channel.ts';
 import { decodeReason, encodeReason, type FromOwner, type ToOwner } from './relay-wire.ts';
-import type { Address, CloseReason, Transport, TransportSink } from './transport.ts';
+import type { Address, CloseReason, SocketTuning, Transport, TransportSink } from './transport.ts';
 
 /** A connection that was detached into a port. */
 export type DetachedPort = Extract<DetachedSocket, { kind: 'port' }>;
@@ -31,6 +31,10 @@ class PortLink implements Link {
 
   end(): void {
     this.#port.post({ do: 'end' });
+  }
+
+  tune(tuning: SocketTuning): void {
+    this.#port.post({ do: 'tune', tuning });
   }
 
   abort(reason: CloseReason): void {

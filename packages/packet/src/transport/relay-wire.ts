@@ -8,6 +8,7 @@ import type {
   Endpoint,
   ListenEndpoint,
   ListenOptions,
+  SocketTuning,
 } from './transport.ts';
 
 /**
@@ -23,6 +24,7 @@ export type ToOwner =
   | number
   | { readonly do: 'open'; readonly windowBytes: number }
   | { readonly do: 'end' }
+  | { readonly do: 'tune'; readonly tuning: SocketTuning }
   | { readonly do: 'abort'; readonly reason: WireReason }
   | { readonly do: 'refuse' }
   | { readonly do: 'move'; readonly port: MessagePort };

@@ -5,7 +5,7 @@ import { formatAddress, localAddressOf, remoteAddressOf, UNNAMED } from './addre
 import { goneError, reasonOf } from './close-reasons.ts';
 import type { DetachedSocket } from './detached.ts';
 import { type FileDone, Outgoing, SLICE_BYTES } from './outgoing.ts';
-import type { Address, CloseReason, Transport, TransportSink } from './transport.ts';
+import type { Address, CloseReason, SocketTuning, Transport, TransportSink } from './transport.ts';
 
 const OWNER: unique symbol = Symbol('packet.transport');
 const EMPTY = Buffer.alloc(0);
@@ -168,6 +168,13 @@ export class StreamTransport implements Transport {
     if (!this.#open || this.#reason !== undefined) return;
     this.#stream.resume();
     if (this.#endHeld) process.nextTick(ready, this);
+  }
+
+  tune({ noDelay, keepAliveMs }: SocketTuning): void {
+    const stream = this.#stream;
+    if (!this.#open || this.#reason !== undefined || !(stream instanceof Socket)) return;
+    if (noDelay !== undefined) stream.setNoDelay(noDelay);
+    if (keepAliveMs !== undefined) stream.setKeepAlive(keepAliveMs > 0, keepAliveMs);
   }
 
   detach(): Promise<DetachedSocket> {

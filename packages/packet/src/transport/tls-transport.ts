@@ -9,7 +9,7 @@ import { describeTls, type TlsInfo } from './tls-info.ts';
 import { PlainOutput } from './tls-output.ts';
 import { RecordStream } from './tls-records.ts';
 import type { TlsSide } from './tls-server.ts';
-import type { Address, CloseReason, Transport, TransportSink } from './transport.ts';
+import type { Address, CloseReason, SocketTuning, Transport, TransportSink } from './transport.ts';
 
 /** Records that can begin a handshake: handshake and alert (RFC 8446 5.1). */
 const HANDSHAKE_RECORD = 22;
@@ -151,6 +151,10 @@ export class SecureTransport implements Transport, TransportSink {
     this.#socket.resume();
     if (this.#endHeld) process.nextTick(() => this.#deliverHeldEnd());
     else this.#lookForEnd();
+  }
+
+  tune(tuning: SocketTuning): void {
+    this.#inner.tune(tuning);
   }
 
   detach(): Promise<DetachedSocket> {

@@ -59,6 +59,13 @@ export interface ConnectOptions {
   readonly localPort?: number;
 }
 
+/** Socket options that may change while a connection is open. */
+export interface SocketTuning {
+  readonly noDelay?: boolean;
+  /** As in {@link ListenOptions}. */
+  readonly keepAliveMs?: number;
+}
+
 /** Sockets an engine did not open itself. `head` holds bytes already read; they are delivered first. */
 export type AttachSource =
   | DetachedSocket
@@ -151,6 +158,8 @@ export interface Transport {
   /** While paused neither `bytes` nor `ended` arrive; `closed` may. */
   pause(): void;
   resume(): void;
+  /** Changes socket options once open; without effect before, after, and where there is no TCP socket. */
+  tune(tuning: SocketTuning): void;
   /** Live hand-off, only where `can.detachLive`. */
   detach(): Promise<DetachedSocket>;
 }

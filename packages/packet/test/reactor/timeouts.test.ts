@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
-import { netTest } from '@packet/testing';
+import { authority, certificate, netTest } from '@packet/testing';
 import { Reactor } from '../../src/reactor/index.ts';
 import { createPortableEngine } from '../../src/transport/index.ts';
+import { overThread } from '../transport/relay-over-thread.ts';
+import type { EngineUnderTest } from '../transport/stage.ts';
 import { onEveryEngine } from './engines.ts';
 import { Recorder } from './recorder.ts';
 import { assertEnded, pattern, resolvers, World } from './world.ts';
@@ -140,6 +142,43 @@ netTest(
   },
   { skip: existsSync('/proc/net/tcp') ? false : 'the system has no /proc/net/tcp' },
 );
+
+for (const [name, makeEngine] of [
+  ['portable', (): EngineUnderTest => ({ engine: createPortableEngine() })],
+  ['relay', overThread],
+] as const) {
+  netTest(
+    `${name}: keep-alive is changed while a connection is open, under TLS too`,
+    async (t) => {
+      const under = await makeEngine();
+      t.cleanup(() => under.close?.());
+      const world = new World(under.engine);
+      t.cleanup(() => world.close());
+      const listener = await world.serve(Recorder, undefined, { tls: certificate('localhost'), keepAliveMs: 0 });
+      const tls = { ca: authority, servername: 'localhost' };
+      const client = world.reactor.connect({ host: '127.0.0.1', port: listener.port, tls }, Recorder);
+      const server = await world.accepted();
+      await client.journal.saw('connectionCompleted');
+      await server.journal.saw('connectionCompleted');
+      await world.until(() => client.tls !== undefined && server.tls !== undefined);
+      for (const [ms, expected] of [
+        [60_000, true],
+        [0, false],
+      ] as const) {
+        server.setKeepAlive(ms);
+        server.setNoDelay(false);
+        await world.until(() => hasTimer(listener.port) === expected);
+      }
+      assert.throws(() => server.setKeepAlive(5), { code: 'ERR_PACKET_OPTION' });
+      assert.throws(() => server.setNoDelay('yes' as unknown as boolean), { code: 'ERR_PACKET_OPTION' });
+      server.closeConnection();
+      server.setKeepAlive(60_000);
+      await server.journal.saw('unbind');
+      server.setKeepAlive(60_000);
+    },
+    { skip: existsSync('/proc/net/tcp') ? false : 'the system has no /proc/net/tcp' },
+  );
+}
 
 netTest('timeouts out of bounds are refused at the call', async () => {
   const reactor = new Reactor();

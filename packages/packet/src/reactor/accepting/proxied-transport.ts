@@ -1,5 +1,12 @@
 import { PacketError } from '../../errors.ts';
-import type { Address, CloseReason, DetachedSocket, Transport, TransportSink } from '../../transport/index.ts';
+import type {
+  Address,
+  CloseReason,
+  DetachedSocket,
+  SocketTuning,
+  Transport,
+  TransportSink,
+} from '../../transport/index.ts';
 import { INCOMPLETE_HEADER, type ParsedProxyHeader, type ProxyHeader, type ProxyHeaderParser } from './proxy-header.ts';
 
 /** Where a transport reports that waits for the header of its proxy. */
@@ -173,6 +180,10 @@ export class ProxiedTransport implements Transport, TransportSink {
     this.#paused = false;
     if (this.#state === THROUGH) this.#inner?.resume();
     else if (this.#state === OPEN) process.nextTick(() => this.#flow());
+  }
+
+  tune(tuning: SocketTuning): void {
+    this.#inner?.tune(tuning);
   }
 
   detach(): Promise<DetachedSocket> {
