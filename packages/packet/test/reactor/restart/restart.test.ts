@@ -127,6 +127,7 @@ netTest(
     kill(first, 'SIGHUP');
     await server.program.printed(/ERR_PACKET_STATE restart: one is under way/);
     kill(first, 'SIGTERM');
+    await server.program.printed(new RegExp(`^${first} stops`, 'm'));
     // Its init ends, and it finds itself told to stop.
     server.takeBack('hang');
     await server.program.printed(new RegExp(`^${first} ends`, 'm'));
