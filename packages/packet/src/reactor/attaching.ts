@@ -1,12 +1,35 @@
 import { optionError } from '../options.ts';
 import type { AttachSource } from '../transport/index.ts';
+import { beginConnection } from './beginning.ts';
+import type { Connection } from './connection.ts';
+import { ConnectionCore } from './connection-core.ts';
 import { type ConnectionOptions, type ResolvedConnectionOptions, resolveAttachOptions } from './connection-options.ts';
+import type { ListenerHost } from './listener.ts';
 
 /** Checks what `attach` was given. @throws PacketError `ERR_PACKET_OPTION`; nothing was taken over. */
 export function planAttach(source: AttachSource & ConnectionOptions): ResolvedConnectionOptions {
   const options = resolveAttachOptions({ ...source });
   checkSource(source);
   return options;
+}
+
+/** Makes the connection of what is open already. @throws PacketError as `Reactor.attach`; nothing was taken over. */
+export function beginAttached(
+  host: ListenerHost,
+  options: ResolvedConnectionOptions,
+  source: AttachSource,
+  handler: Connection,
+  init: ((connection: Connection) => unknown) | undefined,
+): void {
+  const core = new ConnectionCore(
+    host.nextConnectionId(),
+    { side: 'client', host, options, openTimeoutMs: 0, firstByteTimeoutMs: 0, drainGraceMs: 0 },
+    handler,
+  );
+  // Before it counts: what cannot be attached leaves nothing behind.
+  const transport = host.engine.attach(source, core);
+  host.adopt(core);
+  beginConnection(core, handler, init, () => transport);
 }
 
 function checkSource(source: AttachSource): void {

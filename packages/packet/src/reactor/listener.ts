@@ -13,12 +13,12 @@ import type { AcceptLists } from './accepting/accept-options.ts';
 import { Admission, type Rejection } from './accepting/admission.ts';
 import type { NoDescriptor } from './accepting/descriptors.ts';
 import { type ProxiedIncoming, type ProxyFacts, ProxyGate } from './accepting/proxy-gate.ts';
-import { bindCore, type Connection } from './connection.ts';
+import { beginConnection } from './beginning.ts';
+import type { Connection } from './connection.ts';
 import { ConnectionCore } from './connection-core.ts';
 import type { ResolvedServerOptions } from './connection-options.ts';
 import type { ConnectionHost, ConnectionSetup } from './connection-setup.ts';
 import { type DrainOptions, type DrainReport, OpenConnections, resolveDrain } from './drain.ts';
-import { installFramer } from './framed-connection.ts';
 import type { ListenerTls } from './securing.ts';
 import { AcceptCounts, type ListenerStats } from './stats.ts';
 
@@ -275,27 +275,4 @@ export class Listener implements ListenSink {
     publish('packet:listener.closed', () => ({ addresses: this.addresses }));
     return report;
   }
-}
-
-/** The first steps of a connection's life, the same on both sides: bind, open the transport, `postInit`, the init block. */
-export function beginConnection(
-  core: ConnectionCore,
-  handler: Connection,
-  init: ((connection: Connection) => unknown) | undefined,
-  open: () => Parameters<ConnectionCore['start']>[0],
-): void {
-  beginAgain(core, handler, open);
-  if (core.live) core.call('postInit', () => handler.postInit());
-  if (core.live && init !== undefined) core.call('init', () => init(handler));
-}
-
-/** The same for a handler that had a connection before. */
-export function beginAgain(
-  core: ConnectionCore,
-  handler: Connection,
-  open: () => Parameters<ConnectionCore['start']>[0],
-): void {
-  core.start(open());
-  bindCore(handler, core);
-  core.call('createFramer', () => installFramer(handler, core));
 }

@@ -3,30 +3,17 @@ import { Deadlines } from '../deadlines.ts';
 import { PacketError } from '../errors.ts';
 import { publish } from '../events.ts';
 import { optionError } from '../options.ts';
-import { type AttachSource, createPortableEngine, type Engine, type Transport } from '../transport/index.ts';
+import { type AttachSource, createPortableEngine, type Engine } from '../transport/index.ts';
 import type { WorkerProxies } from '../workers/index.ts';
 import { readLists } from './accepting/accept-options.ts';
 import { DescriptorCeiling } from './accepting/descriptors.ts';
-import { planAttach } from './attaching.ts';
+import { beginAttached, planAttach } from './attaching.ts';
 import { BlockedWatch } from './blocked-watch.ts';
-import {
-  type ClientHost,
-  type ClientPlan,
-  checkResolver,
-  endpointName,
-  openClient,
-  planAgain,
-  planClient,
-} from './connecting/client-plan.ts';
-import {
-  type ConnectionObserver,
-  type ReconnectOptions,
-  Reconnector,
-  splitReconnect,
-} from './connecting/reconnector.ts';
+import { checkResolver } from './connecting/client-plan.ts';
+import { Clients } from './connecting/clients.ts';
+import type { ReconnectOptions, Reconnector } from './connecting/reconnector.ts';
 import { createResolver } from './connecting/resolver.ts';
 import type { Connection } from './connection.ts';
-import { ConnectionCore } from './connection-core.ts';
 import {
   type ClientOptions,
   type ConnectionOptions,
@@ -40,23 +27,17 @@ import type { Overdue } from './deadline.ts';
 import { type DrainOptions, type DrainReport, OpenConnections, resolveDrain } from './drain.ts';
 import { ErrorHook } from './error-hook.ts';
 import { argumentsOf, type ConnectionClass, checkHandler, type HandlerArgs } from './handler-class.ts';
-import { beginAgain, beginConnection, Listener, type ListenerHost } from './listener.ts';
+import { Listener, type ListenerHost } from './listener.ts';
 import { type ReactorOptions, resolveReactorOptions } from './reactor-options.ts';
 import type { Service } from './restart/service.ts';
 import { ServiceLink } from './restart/service-link.ts';
 import type { RestartOptions } from './restart/successor.ts';
+import { runToEnd } from './running.ts';
 import { ListenerTls, TlsSettings } from './securing.ts';
 import { ShutdownHooks } from './shutdown-hooks.ts';
-import { onSignal, onStopSignals } from './signals.ts';
 import { AcceptCounts, type ReactorStats } from './stats.ts';
 import { type Timer, Timers } from './timers.ts';
 import type { WorkerService } from './worker-service.ts';
-
-/** How the handler of a client is made, and what is done to it after `postInit`. */
-interface ClientFactory<C extends Connection> {
-  readonly make: () => C;
-  readonly init: ((connection: C) => unknown) | undefined;
-}
 
 /**
  * An event loop's worth of servers, connections, timers and workers, with one owner: `stop()` closes all of them.
@@ -78,10 +59,9 @@ export class Reactor {
   readonly #tls = new TlsSettings();
   readonly #connections = new OpenConnections();
   readonly #listeners = new Set<Listener>();
-  readonly #reconnectors = new Set<Pick<Reconnector, 'reactorStops'>>();
   readonly #starting = new Set<Promise<unknown>>();
   readonly #host: ListenerHost;
-  readonly #clientHost: ClientHost;
+  readonly #clients: Clients;
   /** Resolves when the reactor has been stopped and everything is closed. */
   readonly stopped: Promise<DrainReport>;
   #resolveStopped: (report: DrainReport) => void = () => undefined;
@@ -116,8 +96,14 @@ export class Reactor {
     this.#link = options.service === undefined ? undefined : this.#linkTo(options.service, engine);
     this.#engine = this.#link?.engine ?? engine;
     this.#host = this.#makeHost();
-    const resolver = options.resolver ?? createResolver();
-    this.#clientHost = { clock: this.#clock, engine: this.#engine, resolver };
+    this.#clients = new Clients({
+      host: this.#host,
+      resolver: options.resolver ?? createResolver(),
+      tls: this.#tls,
+      timers: this.#timers,
+      errors: this.#errors,
+      checkRunning: (what) => this.#checkRunning(what),
+    });
     this.stopped = new Promise((resolve) => {
       this.#resolveStopped = resolve;
     });
@@ -139,35 +125,14 @@ export class Reactor {
     const init = typeof first === 'function' ? first : second;
     if (typeof init !== 'function') throw optionError('Reactor.run', 'init', 'a function', init);
     const reactor = new Reactor(typeof first === 'function' ? {} : first);
-    const idle = (): void => void reactor.stop();
-    const forgetSignals = onStopSignals(
-      () => void reactor.stop(),
-      () => void reactor.stop({ drainMs: 0 }),
-    );
-    const { restartSignal } = reactor.#options.service ?? {};
-    const forgetRestart = onSignal(restartSignal, () => {
-      // The error hook has nothing to add to the event; a program that asked by a signal hears of failure there.
-      reactor.restart().catch((error: unknown) => reactor.#errors.report(error, 'restart', undefined));
+    await runToEnd({
+      reactor,
+      init: () => init(reactor),
+      restartSignal: reactor.#options.service?.restartSignal,
+      isStopping: () => reactor.#stopping !== undefined,
+      hasStarted: () => reactor.#ready,
+      report: (error, where) => reactor.#errors.report(error, where, undefined),
     });
-    process.on('beforeExit', idle);
-    try {
-      await reactor.start();
-      if (reactor.#stopping === undefined) await init(reactor);
-      if (reactor.#stopping === undefined) await reactor.ready();
-      await reactor.stopped;
-    } catch (error) {
-      // Told to stop while its workers were starting, it has nothing to report.
-      if (!reactor.#ready && reactor.#stopping !== undefined) {
-        await reactor.stopped;
-        return;
-      }
-      await reactor.stop({ drainMs: 0 });
-      throw error;
-    } finally {
-      forgetSignals();
-      forgetRestart();
-      process.off('beforeExit', idle);
-    }
   }
 
   /**
@@ -253,8 +218,7 @@ export class Reactor {
     Handler: ConnectionClass<C, A>,
     init?: (connection: C) => unknown,
   ): C {
-    const plan = planClient('connect', to, this.#tls);
-    return this.#connect(plan, this.#factory('connect', to.args, Handler, init));
+    return this.#clients.connect(to, Handler, init);
   }
 
   /**
@@ -267,43 +231,7 @@ export class Reactor {
     Handler: ConnectionClass<C, A>,
     init?: (connection: C) => unknown,
   ): Reconnector<C> {
-    const { client, settings } = splitReconnect(to);
-    const plan = planClient('keepConnected', client, this.#tls);
-    const factory = this.#factory('keepConnected', to.args, Handler, init);
-    const reconnector: Reconnector<C> = new Reconnector<C>(
-      {
-        connect: (observer) => this.#connect(plan, factory, observer),
-        timer: (delayMs, callback) => this.#timers.once(delayMs, callback),
-        guard: (where, callback) => void this.#errors.guard(where, callback),
-        report: (error, where) => this.#errors.report(error, where, undefined),
-        done: (done) => this.#reconnectors.delete(done),
-      },
-      settings,
-      { handler: Handler.name, endpoint: endpointName(plan.endpoint) },
-    );
-    this.#reconnectors.add(reconnector);
-    if (plan.signal !== undefined) reconnector.stopOn(plan.signal);
-    return reconnector;
-  }
-
-  #factory<C extends Connection, A extends readonly unknown[]>(
-    owner: string,
-    given: unknown,
-    Handler: ConnectionClass<C, A>,
-    init: ((connection: C) => unknown) | undefined,
-  ): ClientFactory<C> {
-    const args = argumentsOf(owner, given);
-    checkHandler(owner, Handler);
-    this.#checkRunning(owner);
-    return { make: () => new Handler(...(args as A)), init };
-  }
-
-  #connect<C extends Connection>(plan: ClientPlan, { make, init }: ClientFactory<C>, observer?: ConnectionObserver): C {
-    const handler = make();
-    const core = this.#clientCore(plan, handler, observer);
-    beginConnection(core, handler, init as (connection: Connection) => unknown, () => this.#openClient(plan, core));
-    if (plan.signal !== undefined) core.abortOpeningOn(plan.signal);
-    return handler;
+    return this.#clients.keepConnected(to, Handler, init);
   }
 
   /**
@@ -326,54 +254,8 @@ export class Reactor {
     checkHandler('attach', Handler);
     this.#checkRunning('attach');
     const handler = new Handler(...(args as A));
-    const core = new ConnectionCore(
-      this.#host.nextConnectionId(),
-      { side: 'client', host: this.#host, options, openTimeoutMs: 0, firstByteTimeoutMs: 0, drainGraceMs: 0 },
-      handler,
-    );
-    // Before it counts: what cannot be attached leaves nothing behind.
-    const transport = this.#engine.attach(source, core);
-    this.#host.adopt(core);
-    beginConnection(core, handler, init as (connection: Connection) => unknown, () => transport);
+    beginAttached(this.#host, options, source, handler, init as (connection: Connection) => unknown);
     return handler;
-  }
-
-  #reconnect(
-    handler: Connection,
-    before: ClientPlan | undefined,
-    to: (ConnectTo & ClientOptions) | undefined,
-  ): boolean {
-    const plan = planAgain(before, to, this.#tls);
-    if (plan === undefined) {
-      throw new PacketError('ERR_PACKET_STATE', 'reconnect: a connection that was accepted has no place to connect to');
-    }
-    if (this.#stopping !== undefined || plan.signal?.aborted === true) return false;
-    const core = this.#clientCore(plan, handler, undefined);
-    beginAgain(core, handler, () => this.#openClient(plan, core));
-    if (plan.signal !== undefined) core.abortOpeningOn(plan.signal);
-    return true;
-  }
-
-  #clientCore(plan: ClientPlan, handler: Connection, observer: ConnectionObserver | undefined): ConnectionCore {
-    const { options, tls } = plan;
-    const setup = {
-      side: 'client',
-      host: this.#host,
-      options,
-      openTimeoutMs: options.connectTimeoutMs,
-      firstByteTimeoutMs: 0,
-      drainGraceMs: 0,
-      tls,
-      plan,
-      observer,
-    } as const;
-    const core = new ConnectionCore(this.#host.nextConnectionId(), setup, handler);
-    this.#host.adopt(core);
-    return core;
-  }
-
-  #openClient(plan: ClientPlan, core: ConnectionCore): Transport {
-    return openClient(plan, this.#clientHost, core, (pending, found) => core.swap(pending, found));
   }
 
   // ---- timers --------------------------------------------------------------------------------------------------------
@@ -480,7 +362,7 @@ export class Reactor {
 
   async #stop(drainMs: number): Promise<DrainReport> {
     const begun = this.#clock.now();
-    for (const reconnector of this.#reconnectors) reconnector.reactorStops();
+    this.#clients.reactorStops();
     const successorGone = this.#link?.stopping();
     await Promise.allSettled([...this.#starting]);
     await Promise.all([...this.#listeners].map((listener) => listener.closeSocket(drainMs)));
@@ -551,7 +433,7 @@ export class Reactor {
       nextConnectionId: () => this.#nextId++,
       adopt: (core) => this.#connections.add(core),
       forget: (core) => this.#connections.delete(core),
-      reconnect: (handler, before, to) => this.#reconnect(handler, before, to),
+      reconnect: (handler, before, to) => this.#clients.reconnect(handler, before, to),
       descriptors: () => {
         this.#descriptors ??= new DescriptorCeiling();
         return this.#descriptors.full(this.#connections.size);
