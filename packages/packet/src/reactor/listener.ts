@@ -129,7 +129,8 @@ export class Listener implements ListenSink {
   }
 
   /**
-   * Serves connections from now on with these TLS options; those that are open keep what they have. Sessions of before are not resumed.
+   * Serves connections from now on with these TLS options; those that are open keep what they have. Sessions
+   * of before are resumed only where `ticketKeys` are given and neither they nor `clientCertificate` and `ca` differ.
    * @throws PacketError `ERR_PACKET_OPTION`, also when the server was started without `tls`; the old options stay in use.
    */
   reloadTls(options: ServerTlsOptions): void {

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { type ConnectionOptions, connect, createSecureContext, type SecureContext } from 'node:tls';
 import { optionError } from '../options.ts';
 import { serverCertificateError, tlsError } from './tls-errors.ts';
-import { authorizationErrorOf } from './tls-info.ts';
+import { authorizationErrorOf, describeTls } from './tls-info.ts';
 import { type ClientTlsOptions, type ResolvedClientTls, resolveClientTls } from './tls-options.ts';
 import { type HandshakeEvents, keysOf, type TlsSide, usable } from './tls-server.ts';
 
@@ -76,7 +76,7 @@ export class ClientTls {
     socket.once('close', cut);
     socket.once('secureConnect', () => {
       socket.off('close', cut);
-      events.secured(socket);
+      events.secured(socket, describeTls(socket, 'client'));
     });
     socket.on('error', (error) => {
       const refused = authorizationErrorOf(socket);

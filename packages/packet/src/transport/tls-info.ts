@@ -13,7 +13,7 @@ export interface TlsInfo {
   readonly servername: string | undefined;
   /** The peer's certificate, if it showed one; a client that resumed a session has none. Read it while the connection is open. */
   readonly peerCertificate: X509Certificate | undefined;
-  /** Whether the peer's certificate was verified. False on a server that did not ask for one. */
+  /** Whether the peer's certificate was verified. False on a server that did not ask for one, or was shown none. */
   readonly authorized: boolean;
   /** Why the certificate was not, in OpenSSL's word, where one was asked for. */
   readonly authorizationError: string | undefined;
@@ -21,10 +21,16 @@ export interface TlsInfo {
   readonly resumed: boolean;
 }
 
-/** Reads the facts off a socket whose handshake is complete. */
-export function describeTls(socket: TLSSocket): TlsInfo {
+/** OpenSSL's word, as Node uses it, for a client that showed no certificate. */
+export const NO_CERTIFICATE = 'UNABLE_TO_GET_ISSUER_CERT';
+
+/** Reads the facts off a socket whose handshake is complete, on the side told. */
+export function describeTls(socket: TLSSocket, side: 'client' | 'server'): TlsInfo {
   const name = socket.getCipher().name;
   let certificate: X509Certificate | undefined;
+  // Node calls every resumed session of TLS 1.3 authorized, also one whose client never showed a certificate.
+  if (side === 'server' && socket.authorized) certificate = socket.getPeerX509Certificate();
+  const nameless = side === 'server' && socket.authorized && certificate === undefined;
   return {
     protocol: socket.getProtocol() ?? 'unknown',
     cipher: { name, bits: keyBits(name) },
@@ -35,8 +41,8 @@ export function describeTls(socket: TLSSocket): TlsInfo {
       certificate ??= socket.getPeerX509Certificate();
       return certificate;
     },
-    authorized: socket.authorized,
-    authorizationError: authorizationErrorOf(socket),
+    authorized: socket.authorized && !nameless,
+    authorizationError: nameless ? NO_CERTIFICATE : authorizationErrorOf(socket),
     resumed: socket.isSessionReused(),
   };
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import {
@@ -11,10 +12,11 @@ import {
 import { LONGEST_TIMEOUT_MS } from '../clock.ts';
 import { errnoOf, messageOf, PacketError } from '../errors.ts';
 import { clientCertificateError, tlsError } from './tls-errors.ts';
-import { authorizationErrorOf } from './tls-info.ts';
+import { authorizationErrorOf, describeTls, NO_CERTIFICATE, type TlsInfo } from './tls-info.ts';
 import {
   checkCredentials,
   type GivenCredentials,
+  type Pem,
   type ResolvedServerTls,
   resolveServerTls,
   type ServerTlsOptions,
@@ -26,7 +28,7 @@ const NO_TICKET = 0x4000;
 
 /** How a handshake ended. One of the two is called, once, possibly from inside {@link TlsSide.begin}. */
 export interface HandshakeEvents {
-  secured(socket: TLSSocket): void;
+  secured(socket: TLSSocket, info: TlsInfo): void;
   failed(error: PacketError): void;
 }
 
@@ -67,7 +69,8 @@ export class ServerTls implements TlsSide {
   }
 
   /**
-   * Takes these options for connections from now on; sessions of before are not resumed.
+   * Takes these options for connections from now on. Sessions of before are resumed only where `ticketKeys` are given and
+   * neither they nor `clientCertificate` and `ca` differ.
    * @throws PacketError `ERR_PACKET_OPTION`; the old ones stay in use.
    */
   reload(options: ServerTlsOptions): void {
@@ -75,13 +78,23 @@ export class ServerTls implements TlsSide {
   }
 
   begin(records: Duplex, events: HandshakeEvents): void {
-    const { server } = this.#loaded;
+    const { server, options } = this.#loaded;
+    const secured = (socket: TLSSocket): void => {
+      const info = describeTls(socket, 'server');
+      if (options.clientCertificate === 'require' && !info.authorized) {
+        socket.destroy();
+        const reason = info.authorizationError ?? NO_CERTIFICATE;
+        events.failed(clientCertificateError(new Error('not authorized'), reason));
+      } else {
+        events.secured(socket, info);
+      }
+    };
     // A server of Node's reports handshakes by events that do not say which stream they are about. Each stream is
     // therefore given in through a view of the server that hears only of this one.
     const view: Server = Object.create(server, {
       emit: {
         value(name: string, ...args: unknown[]): boolean {
-          if (name === 'secureConnection') events.secured(args[0] as TLSSocket);
+          if (name === 'secureConnection') secured(args[0] as TLSSocket);
           else if (name === 'tlsClientError') events.failed(failure(args[0], args[1] as TLSSocket));
           else return Reflect.apply(EventEmitter.prototype.emit, view, [name, ...args]);
           return true;
@@ -106,6 +119,7 @@ function load(owner: string, given: ServerTlsOptions): Loaded {
   const shared: SecureContextOptions = {
     minVersion: options.minVersion,
     honorCipherOrder: true,
+    sessionIdContext: sessionContext(options.clientCertificate, ca),
     ...(ca === undefined ? {} : { ca: ca as string | Buffer | (string | Buffer)[] }),
     ...(ciphers === undefined ? {} : { ciphers }),
     ...(options.sessionTickets ? {} : { secureOptions: NO_TICKET }),
@@ -126,6 +140,18 @@ function load(owner: string, given: ServerTlsOptions): Loaded {
     }),
   );
   return { options, server };
+}
+
+/**
+ * Names the rules clients were held to. A session is resumed only under those it began with: it stands for a check that
+ * is not made again, and servers of other rules may know the same ticket keys. At most 32 bytes, OpenSSL's limit.
+ */
+function sessionContext(clientCertificate: string, ca: Pem | undefined): string {
+  const hash = createHash('sha256').update(clientCertificate);
+  for (const part of ca === undefined ? [] : [ca].flat()) {
+    hash.update(createHash('sha256').update(part).digest());
+  }
+  return hash.digest('base64').slice(0, 32);
 }
 
 /** Runs what parses keys. @throws PacketError `ERR_PACKET_OPTION` with OpenSSL's error as its cause. */

@@ -5,7 +5,7 @@ import { goneError } from './close-reasons.ts';
 import type { DetachedSocket } from './detached.ts';
 import type { FileDone } from './outgoing.ts';
 import { handshakeCut, handshakeLate, plaintextError, tlsError, truncated } from './tls-errors.ts';
-import { describeTls, type TlsInfo } from './tls-info.ts';
+import type { TlsInfo } from './tls-info.ts';
 import { PlainOutput } from './tls-output.ts';
 import { RecordStream } from './tls-records.ts';
 import type { TlsSide } from './tls-server.ts';
@@ -212,12 +212,12 @@ export class SecureTransport implements Transport, TransportSink {
       this.abort(handshakeLate(handshakeTimeoutMs)),
     );
     this.#side.begin(this.#records, {
-      secured: (socket) => this.#secured(socket),
+      secured: (socket, info) => this.#secured(socket, info),
       failed: (error) => this.#fail(error),
     });
   }
 
-  #secured(socket: TLSSocket): void {
+  #secured(socket: TLSSocket, info: TlsInfo): void {
     if (this.#reason !== undefined) {
       socket.destroy();
       return;
@@ -232,7 +232,6 @@ export class SecureTransport implements Transport, TransportSink {
     socket.on('end', () => this.#noticed());
     socket.on('error', (error) => this.#fail(tlsError(error)));
     socket.on('close', () => this.#gone(socket));
-    const info = describeTls(socket);
     this.#info = info;
     this.#sink.opened();
     if (this.#reason === undefined && 'secured' in this.#sink) this.#sink.secured(info);
