@@ -71,7 +71,12 @@ export class ClientTls {
       ...(name === undefined || isIP(name) !== 0 ? {} : { servername: name }),
     };
     const socket = connect(options);
-    if (this.#options.maxSessions > 0) socket.on('session', (ticket: Buffer) => this.#keep(key, ticket));
+    if (this.#options.maxSessions > 0) {
+      socket.on('session', (ticket: Buffer) => {
+        // Node looks at no name when it resumes: what did not pass now would then.
+        if (socket.authorized) this.#keep(key, ticket);
+      });
+    }
     const cut = (): void => events.failed(tlsError(new Error('closed before the handshake was complete')));
     socket.once('close', cut);
     socket.once('secureConnect', () => {

@@ -101,7 +101,10 @@ export interface ClientTlsOptions {
   readonly passphrase?: string | undefined;
   /** OpenSSL's list of cipher suites. Node's by default. */
   readonly ciphers?: string | undefined;
-  /** Sessions kept for resuming, the oldest dropped first. They belong to this options object: give the same again. 0 is off. @defaultValue 100 */
+  /**
+   * Sessions of verified servers kept for resuming, the oldest dropped first. They belong to this options object: give the
+   * same again. 0 is off. @defaultValue 100
+   */
   readonly maxSessions?: number | undefined;
 }
 

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { describe } from 'node:test';
-import { type ConnectionOptions, connect } from 'node:tls';
-import { authority, certificate, type NetTest, netTest } from '@packet/testing';
+import { type ConnectionOptions, connect, createServer, type TlsOptions } from 'node:tls';
+import { authority, type CertificateName, certificate, type NetTest, netTest } from '@packet/testing';
 import { systemClock } from '../../src/clock.ts';
 import {
+  ClientTls,
+  type ClientTlsOptions,
   createPortableEngine,
   ServerTls,
   type ServerTlsOptions,
@@ -11,7 +14,7 @@ import {
   type TlsInfo,
 } from '../../src/transport/index.ts';
 import type { Probe } from './probe.ts';
-import { type Desk, endpointOf, Stage } from './stage.ts';
+import { CONNECT, type Desk, endpointOf, Stage } from './stage.ts';
 
 const LOCALHOST = certificate('localhost');
 const VERSIONS = ['TLSv1.2', 'TLSv1.3'] as const;
@@ -66,6 +69,36 @@ class Visitors {
 
 function serve(options: Partial<ServerTlsOptions>): ServerTls {
   return new ServerTls('server', { ...LOCALHOST, ...options } as ServerTlsOptions);
+}
+
+/** Visits a server of Node's own again and again, with one client of ours to each host. */
+async function visitor(
+  t: NetTest,
+  options: TlsOptions & { readonly certificate: CertificateName },
+  given: ClientTlsOptions,
+): Promise<(host: string) => Promise<TlsInfo>> {
+  const stage = await Stage.open(t, () => ({ engine: createPortableEngine() }));
+  const server = createServer({ ...certificate(options.certificate), ...options }, (socket) => {
+    t.cleanup(() => socket.destroy());
+    socket.end('tickets come with the first bytes');
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.cleanup(() => server.close());
+  const address = server.address();
+  assert(typeof address === 'object' && address !== null);
+  const endpoint = { host: '127.0.0.1', port: address.port };
+  const ours = new ClientTls('client', given);
+  return async (host) => {
+    const client: Probe = stage
+      .keep(stage.probe('client', { ended: () => client.end() }))
+      .own((sink) =>
+        secure(stage.engine.connect(endpoint, CONNECT, sink), ours.to(host, 'there'), sink, { clock: systemClock }),
+      );
+    await client.closedWith();
+    assert(client.tls);
+    return client.tls;
+  };
 }
 
 for (const version of VERSIONS) {
@@ -135,5 +168,30 @@ for (const version of VERSIONS) {
       });
       assert.deepEqual([info?.resumed, info?.authorized, info?.peerCertificate?.subject], [true, true, 'CN=client']);
     });
+
+    netTest('a client resumes the sessions of verified servers, each by its name, unless it keeps none', async (t) => {
+      const server = { ...asVersion, certificate: 'localhost' } as const;
+      const visit = await visitor(t, server, { ca: authority });
+      const first = await visit('localhost');
+      assert.deepEqual([first.protocol, first.resumed], [version, false]);
+      const second = await visit('localhost');
+      assert.deepEqual([second.resumed, second.authorized], [true, true]);
+      assert.equal((await visit('127.0.0.1')).resumed, false);
+      const keepsNone = await visitor(t, server, { ca: authority, maxSessions: 0 });
+      assert.deepEqual(
+        [(await keepsNone('localhost')).resumed, (await keepsNone('localhost')).resumed],
+        [false, false],
+      );
+    });
+
+    for (const name of ['example', 'imposter'] as const) {
+      netTest(`a server that did not pass is not authorized at the next visit either (${name})`, async (t) => {
+        const visit = await visitor(t, { ...asVersion, certificate: name }, { ca: authority, verify: false });
+        for (let visits = 0; visits < 3; visits += 1) {
+          const { authorized, authorizationError, resumed } = await visit('localhost');
+          assert.deepEqual([authorized, authorizationError === undefined, resumed], [false, false, false]);
+        }
+      });
+    }
   });
 }
