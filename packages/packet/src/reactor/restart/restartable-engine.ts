@@ -52,6 +52,7 @@ export class RestartableEngine implements Engine {
 
   async listen(endpoint: ListenEndpoint, options: ListenOptions, sink: ListenSink): Promise<TransportListener> {
     const handed = this.#take(endpoint);
+    if (handed === undefined) this.#checkNotHandedOn(endpoint);
     const listener = new RestartableListener(this.#identityOf(endpoint, handed), {
       open: (from) => this.#inner.listen(from, options, sink),
       released: () => this.#released,
@@ -94,16 +95,21 @@ export class RestartableEngine implements Engine {
   }
 
   /**
-   * What a successor gets, and the descriptors here that become its own, in their order from 3.
+   * What a successor gets, and the descriptors here that become its own, in their order from 3. Servers that are not listening
+   * yet are none of its.
    * @throws PacketError `ERR_PACKET_UNSUPPORTED` where sockets cannot be inherited.
    */
   handOn(): { readonly sockets: readonly HandedOn[]; readonly fds: readonly number[] } {
     const sockets: HandedOn[] = [];
     const fds: number[] = [];
-    for (const listener of this.#open) {
+    // Those of systemd first, as systemd does it: then no number stands for one of them and for another that was given by number.
+    const named = ({ identity }: RestartableListener): number => (identity.name === undefined ? 1 : 0);
+    for (const listener of [...this.#open].sort((a, b) => named(a) - named(b))) {
       const shared = listener.share().map(descriptorOf);
+      if (shared.length === 0) continue;
+      const { key, file, name } = listener.identity;
       sockets.push({
-        ...listener.identity,
+        ...{ key, file, name },
         addresses: listener.addresses,
         fds: shared.map((_, i) => FIRST_FD + fds.length + i),
       });
@@ -118,11 +124,25 @@ export class RestartableEngine implements Engine {
   }
 
   #take(endpoint: ListenEndpoint): HandedOn | undefined {
-    const fits = (handed: HandedOn): boolean =>
-      'fd' in endpoint ? handed.name !== undefined && handed.fds[0] === endpoint.fd : handed.key === keyOf(endpoint);
-    const handed = this.#inherited.find(fits);
+    const there = this.#inherited.filter(({ fds }) => fds.length > 0);
+    // The program reads the number of one with a name anew in each process, and knows any other by the number it had first.
+    const handed =
+      there.find(({ name, fds }) => name !== undefined && 'fd' in endpoint && fds[0] === endpoint.fd) ??
+      there.find(({ name, key }) => key === keyOf(endpoint) && (name === undefined || !('fd' in endpoint)));
     this.#inherited = this.#inherited.filter((other) => other !== handed);
     return handed;
+  }
+
+  /** @throws PacketError `ERR_PACKET_LISTEN` for a descriptor that is another server's here. */
+  #checkNotHandedOn(endpoint: ListenEndpoint): void {
+    if (!('fd' in endpoint)) return;
+    const { fd } = endpoint;
+    const handedOn = [...this.#inherited, ...[...this.#open].map(({ identity }) => identity)];
+    const other = handedOn.find(({ fds = [] }) => fds.includes(fd));
+    if (other === undefined) return;
+    throw new PacketError('ERR_PACKET_LISTEN', `listen fd ${fd}: after the restart it is the socket of ${other.key}`, {
+      details: { endpoint: `fd ${fd}`, errno: 'EBADF' },
+    });
   }
 
   #identityOf(endpoint: ListenEndpoint, handed: HandedOn | undefined): Identity {
@@ -172,9 +192,8 @@ class RestartableListener implements TransportListener {
     this.#waiting = identity.fds ?? [];
   }
 
-  get identity(): Pick<HandedOn, 'key' | 'file' | 'name'> {
-    const { key, file, name } = this.#identity;
-    return { key, file, name };
+  get identity(): Identity {
+    return this.#identity;
   }
 
   get addresses(): readonly Address[] {

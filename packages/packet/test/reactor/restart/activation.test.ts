@@ -123,6 +123,41 @@ netTest(
   { skip: process.platform === 'win32' ? 'sockets are not inherited on Windows' : false },
 );
 
+for (const [what, endpoints] of [
+  ['alone', ['fd:3']],
+  ['before a port', ['fd:3', '0']],
+  ['after a port', ['0', 'fd:3']],
+] as const) {
+  netTest(
+    `a server on a descriptor it was given without a name keeps its socket through restarts: ${what}`,
+    async (t) => {
+      const folder = temporaryFolder(t);
+      const server = createServer().listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      const { port } = server.address() as { port: number };
+      const fd: unknown = Reflect.get(Reflect.get(server, '_handle') as object, 'fd');
+      const program = new Spawned(t, process.execPath, [SERVER, folder, ...endpoints], { third: Number(fd) });
+      const before: number[] = [];
+      // The second time it is one that was itself restarted.
+      for (let times = 0; times < 3; times++) {
+        const known = before.map((pid) => `${pid} `).join('|');
+        const output = await program.said(new RegExp(`^(?!${known || 'none'})\\d+ serves`, 'm'));
+        const pid = Number(new RegExp(`^(?!${known || 'none'})(\\d+) serves`, 'm').exec(output)?.[1]);
+        if (times === 0) server.close();
+        else await program.said(new RegExp(`^${before.at(-1)} ends`, 'm'));
+        assert.equal(await ask({ host: '127.0.0.1', port }), pid);
+        const listened = [...program.output.matchAll(new RegExp(`^${pid} listens on (\\d+)`, 'gm'))];
+        assert.equal(listened.length, endpoints.length);
+        for (const [, at] of listened) assert.equal(await ask({ host: '127.0.0.1', port: Number(at) }), pid);
+        before.push(pid);
+        process.kill(pid, times === 2 ? 'SIGTERM' : 'SIGUSR2');
+      }
+      await program.exit;
+    },
+    { skip: process.platform === 'win32' ? 'sockets are not inherited on Windows' : false },
+  );
+}
+
 function temporaryFolder(t: NetTest): string {
   const path = mkdtempSync(join(tmpdir(), 'packet-'));
   t.cleanup(() => rmSync(path, { recursive: true }));
