@@ -17,7 +17,14 @@ export type {
   ServiceOptions,
 } from './reactor/index.ts';
 export { Connection, FramedConnection, Reactor, serviceOf } from './reactor/index.ts';
-export type { Address, ClientTlsOptions, CloseReason, ServerTlsOptions, TlsInfo } from './transport/index.ts';
+export type {
+  Address,
+  ClientTlsOptions,
+  CloseReason,
+  ServerTlsChanges,
+  ServerTlsOptions,
+  TlsInfo,
+} from './transport/index.ts';
 export type {
   CallOptions,
   WorkerAsk,

@@ -7,6 +7,7 @@ export type {
   CloseReason,
   Engine,
   Pem,
+  ServerTlsChanges,
   ServerTlsOptions,
   SniLookup,
   TlsCredentials,

@@ -6,7 +6,7 @@ import type {
   Incoming,
   ListenEndpoint,
   ListenSink,
-  ServerTlsOptions,
+  ServerTlsChanges,
   TransportListener,
 } from '../transport/index.ts';
 import type { AcceptLists } from './accepting/accept-options.ts';
@@ -129,12 +129,14 @@ export class Listener implements ListenSink {
   }
 
   /**
-   * Serves connections from now on with these TLS options; those that are open keep what they have. Sessions
-   * of before are resumed only where `ticketKeys` are given and neither they nor `clientCertificate` and `ca` differ.
+   * Serves connections from now on with these TLS options; those that are open keep what they have. Options not given stay as
+   * they were, so a renewed `key` and `cert` are all that a renewal needs; an explicit `undefined` takes an option away, and
+   * `pfx` replaces `key` and `cert` or they it. Sessions of before are resumed only where `ticketKeys` are given and neither they
+   * nor `clientCertificate` and `ca` differ.
    * @throws PacketError `ERR_PACKET_OPTION`, also when the server was started without `tls`; the old options stay in use.
    */
-  reloadTls(options: ServerTlsOptions): void {
-    this.#tls.reload(options);
+  reloadTls(changes: ServerTlsChanges): void {
+    this.#tls.reload(changes);
   }
 
   /**

@@ -9,6 +9,7 @@ import {
   plaintextError,
   type SecureSink,
   ServerTls,
+  type ServerTlsChanges,
   type ServerTlsOptions,
   secure,
   type TlsSide,
@@ -73,9 +74,9 @@ export class ListenerTls implements ConnectionTls {
   }
 
   /** @throws PacketError `ERR_PACKET_OPTION`; nothing was changed. */
-  reload(options: ServerTlsOptions): void {
+  reload(changes: ServerTlsChanges): void {
     if (this.#own === undefined) throw optionError('reloadTls', 'tls', 'given to startServer before', undefined);
-    this.#own.reload(options);
+    this.#own.reload(changes);
   }
 
   side(options: ServerTlsOptions | undefined): TlsSide {

@@ -8,6 +8,7 @@ export type {
   ClientTlsOptions,
   Pem,
   SecureSink,
+  ServerTlsChanges,
   ServerTlsOptions,
   SniLookup,
   TlsCredentials,

@@ -78,6 +78,9 @@ export type ServerTlsOptions = TlsCredentials & {
   readonly ticketKeys?: Buffer | undefined;
 };
 
+/** What a reload changes of {@link ServerTlsOptions}: what is not given stays as it was, `undefined` takes an option away. */
+export type ServerTlsChanges = GivenCredentials & Omit<ServerTlsOptions, keyof GivenCredentials>;
+
 /** Client side of TLS. Files are given as their content, not their path. */
 export interface ClientTlsOptions {
   /** `on-demand` leaves the connection in the clear until its `startTls()` (STARTTLS). @defaultValue at-once */
@@ -133,6 +136,17 @@ export function resolveServerTls(owner: string, given: ServerTlsOptions): Resolv
     throw optionError(owner, 'ticketKeys', 'a Buffer of 48 bytes', 'something else'); // never print keys
   }
   return resolved;
+}
+
+/** The options after a reload. @throws PacketError `ERR_PACKET_OPTION` for changes that are no object. */
+export function changedServerTls(owner: string, before: ServerTlsOptions, changes: ServerTlsChanges): ServerTlsOptions {
+  checkObject(owner, changes);
+  // A new pair takes the place of the one file of both, and the other way round.
+  const { key, cert, pfx } = changes;
+  const other = pfx !== undefined ? { key: undefined, cert: undefined } : { pfx: undefined };
+  const replaced = key === undefined && cert === undefined && pfx === undefined ? {} : other;
+  // Whether they fit together is seen when they are resolved.
+  return { ...before, ...replaced, ...changes } as ServerTlsOptions;
 }
 
 /** @throws PacketError `ERR_PACKET_OPTION`. */

@@ -14,17 +14,22 @@ import { errnoOf, messageOf, PacketError } from '../errors.ts';
 import { clientCertificateError, tlsError } from './tls-errors.ts';
 import { authorizationErrorOf, describeTls, NO_CERTIFICATE, type TlsInfo } from './tls-info.ts';
 import {
+  changedServerTls,
   checkCredentials,
   type GivenCredentials,
   type Pem,
   type ResolvedServerTls,
   resolveServerTls,
+  type ServerTlsChanges,
   type ServerTlsOptions,
   type TlsCredentials,
 } from './tls-options.ts';
 
 /** OpenSSL's SSL_OP_NO_TICKET. */
 const NO_TICKET = 0x4000;
+
+/** Who is named in errors of a reload. */
+const RELOAD = 'reloadTls';
 
 /** How a handshake ended. One of the two is called, once, possibly from inside {@link TlsSide.begin}. */
 export interface HandshakeEvents {
@@ -40,6 +45,8 @@ export interface TlsSide {
 
 /** What every server of Node's is made from here; replaced as a whole by a reload. */
 interface Loaded {
+  /** As they were given, for a reload to start from. */
+  readonly given: ServerTlsOptions;
   readonly options: ResolvedServerTls;
   readonly server: Server;
 }
@@ -50,12 +57,10 @@ interface Loaded {
  * It owns no socket and needs no closing.
  */
 export class ServerTls implements TlsSide {
-  readonly #owner: string;
   #loaded: Loaded;
 
   /** @throws PacketError `ERR_PACKET_OPTION`, also for a key or certificate that cannot be used. */
   constructor(owner: string, options: ServerTlsOptions) {
-    this.#owner = owner;
     this.#loaded = load(owner, options);
   }
 
@@ -69,12 +74,12 @@ export class ServerTls implements TlsSide {
   }
 
   /**
-   * Takes these options for connections from now on. Sessions of before are resumed only where `ticketKeys` are given and
+   * Takes these options for connections from now on, those not given stay as they were. Sessions of before are resumed only where `ticketKeys` are given and
    * neither they nor `clientCertificate` and `ca` differ.
    * @throws PacketError `ERR_PACKET_OPTION`; the old ones stay in use.
    */
-  reload(options: ServerTlsOptions): void {
-    this.#loaded = load(this.#owner, options);
+  reload(changes: ServerTlsChanges): void {
+    this.#loaded = load(RELOAD, changedServerTls(RELOAD, this.#loaded.given, changes));
   }
 
   begin(records: Duplex, events: HandshakeEvents): void {
@@ -139,7 +144,7 @@ function load(owner: string, given: ServerTlsOptions): Loaded {
       handshakeTimeout: LONGEST_TIMEOUT_MS,
     }),
   );
-  return { options, server };
+  return { given: { ...given }, options, server };
 }
 
 /**

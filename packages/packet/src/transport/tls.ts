@@ -6,7 +6,14 @@ import type { Transport } from './transport.ts';
 export { ClientTls } from './tls-client.ts';
 export { plaintextError } from './tls-errors.ts';
 export type { TlsInfo } from './tls-info.ts';
-export type { ClientTlsOptions, Pem, ServerTlsOptions, SniLookup, TlsCredentials } from './tls-options.ts';
+export type {
+  ClientTlsOptions,
+  Pem,
+  ServerTlsChanges,
+  ServerTlsOptions,
+  SniLookup,
+  TlsCredentials,
+} from './tls-options.ts';
 export { clientTlsRows, serverTlsRows } from './tls-options.ts';
 export { ServerTls, type TlsSide } from './tls-server.ts';
 export type { SecureOptions, SecureSink } from './tls-transport.ts';

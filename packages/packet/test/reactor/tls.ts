@@ -204,11 +204,42 @@ export function tlsSuite(name: string, makeEngine: MakeEngine): void {
     const first = (await world.accepted()) as Secure;
     listener.reloadTls(certificate('renewed'));
     assert.equal(await subject(), 'CN=renewed');
-    assert.throws(() => listener.reloadTls({ key: 'no', cert: 'no' }), { code: 'ERR_PACKET_OPTION' });
+    assert.throws(() => listener.reloadTls({ key: 'no', cert: 'no' }), /reloadTls: /);
+    assert.throws(() => listener.reloadTls({ clientCertificate: 'require' }), /reloadTls: ca must be given/);
     assert.equal(await subject(), 'CN=renewed');
     assert.equal(first.closed, false);
     const plain = await world.serve();
     assert.throws(() => plain.reloadTls(SERVER), { code: 'ERR_PACKET_OPTION' });
+  });
+
+  rule('reloadTls keeps the options it is not given, and takes away those that are undefined', async (world) => {
+    const rules = {
+      clientCertificate: 'require',
+      ca: authority,
+      alpnProtocols: ['echo'],
+      minVersion: 'TLSv1.3',
+    } as const;
+    const sni = { 'www.example.test': certificate('example') };
+    const listener = await serve(world, Secure, { ...SERVER, ...rules, sni });
+    const agreed = async (tls: object): Promise<readonly unknown[]> => {
+      const client = connect(world, listener, { ...CLIENT, ...tls });
+      const server = (await world.accepted()) as Secure;
+      await server.journal.when(() => server.info !== undefined || server.journal.reason !== undefined);
+      const { error } = server.journal.reason ?? {};
+      client.closeConnection();
+      await client.journal.saw('unbind');
+      return error === undefined ? [server.info?.alpnProtocol, server.info?.authorized] : [error.code];
+    };
+    const known = { ...certificate('client'), alpnProtocols: ['echo'] };
+    for (const reload of [() => undefined, () => listener.reloadTls(certificate('renewed'))]) {
+      reload();
+      assert.deepEqual(await agreed(known), ['echo', true]);
+      assert.deepEqual(await agreed({ alpnProtocols: ['echo'] }), ['ERR_PACKET_TLS_CLIENT_CERTIFICATE']);
+      assert.deepEqual(await agreed({ ...known, alpnProtocols: ['other'] }), ['ERR_PACKET_TLS']);
+      assert.deepEqual(await agreed({ ...known, servername: 'www.example.test' }), ['echo', true]);
+    }
+    listener.reloadTls({ clientCertificate: undefined, ca: undefined, alpnProtocols: undefined });
+    assert.deepEqual(await agreed({}), [undefined, false]);
   });
 
   rule('connections given the same options object resume sessions, others do not', async (world) => {

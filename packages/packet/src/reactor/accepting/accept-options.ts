@@ -35,7 +35,7 @@ export interface AcceptOptions {
   readonly acceptBurstPerIp?: number | undefined;
   /** Sources whose rate is remembered; above it the one longest without a connection is forgotten. @defaultValue 10000 */
   readonly maxRateSources?: number | undefined;
-  /** Only these may connect: IPs, CIDR blocks, or `unix` for clients of a UNIX socket. Everyone by default. */
+  /** Only these may connect: IPs, CIDR blocks, or `unix` for clients of a UNIX socket. Everyone by default; nobody if empty. */
   readonly allow?: readonly string[] | undefined;
   /** These may not connect, even if `allow` has them. */
   readonly deny?: readonly string[] | undefined;

@@ -35,6 +35,14 @@ test('one address may hold maxConnectionsPerIp connections, another is not affec
   assert.equal(gate.open, 3);
 });
 
+test('an allow list without entries lets nobody in, a deny list without entries everyone', () => {
+  const closed = admission({ allow: [] });
+  for (const remote of [from('10.0.0.1'), from('127.0.0.1'), from('::1'), UNIX]) {
+    assert.deepEqual(closed.admit(remote), { reason: 'denied' });
+  }
+  assert.equal(admission({ deny: [] }).admit(from('10.0.0.1')), undefined);
+});
+
 test('an IPv4 client of a dual-stack listener counts as the same address', () => {
   const gate = admission({ maxConnectionsPerIp: 1 });
   assert.equal(gate.admit(from('::ffff:10.0.0.1')), undefined);
