@@ -30,29 +30,35 @@ export interface ConnectionTls {
   side(options: StartTlsOptions | undefined): TlsSide;
 }
 
-/** Certificates and sessions by the options object they came from, parsed once for each; owned by a reactor. */
+/** Certificates and sessions by the options object they came from; owned by a reactor. */
 export class TlsSettings {
-  readonly #servers = new WeakMap<object, ServerTls>();
-  readonly #clients = new WeakMap<object, ClientTls>();
+  readonly #servers = new Parsed<ServerTlsOptions, ServerTls>();
+  readonly #clients = new Parsed<ClientTlsOptions, ClientTls>();
   /** What `tls: true` means. */
   readonly #plain: ClientTlsOptions = {};
 
   /** @throws PacketError `ERR_PACKET_OPTION`. */
   server(owner: string, options: ServerTlsOptions): ServerTls {
-    const known = isObject(options) ? this.#servers.get(options) : undefined;
-    if (known !== undefined) return known;
-    const made = new ServerTls(owner, options);
-    this.#servers.set(options, made);
-    return made;
+    return this.#servers.of(options, () => new ServerTls(owner, options));
   }
 
   /** @throws PacketError `ERR_PACKET_OPTION`. */
   client(owner: string, given: ClientTlsOptions | true | undefined): ClientTls {
     const options = given === true || given === undefined ? this.#plain : given;
-    const known = isObject(options) ? this.#clients.get(options) : undefined;
-    if (known !== undefined) return known;
-    const made = new ClientTls(owner, options);
-    this.#clients.set(options, made);
+    return this.#clients.of(options, () => new ClientTls(owner, options));
+  }
+}
+
+/** What was made from options objects, once for each as long as none of its fields is given another value. */
+class Parsed<Options extends object, Made> {
+  readonly #known = new WeakMap<Options, { readonly fields: Options; readonly made: Made }>();
+
+  /** @param make Throws for what is no object. */
+  of(options: Options, make: () => Made): Made {
+    const known = isObject(options) ? this.#known.get(options) : undefined;
+    if (known !== undefined && sameFields(known.fields, options)) return known.made;
+    const made = make();
+    this.#known.set(options, { fields: { ...options }, made });
     return made;
   }
 }
@@ -174,4 +180,12 @@ function stateError(why: string): PacketError {
 
 function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null;
+}
+
+function sameFields(one: object, other: object): boolean {
+  const fields = new Map<string, unknown>(Object.entries(one));
+  const entries = Object.entries(other);
+  return (
+    entries.length === fields.size && entries.every(([name, value]) => fields.has(name) && fields.get(name) === value)
+  );
 }

@@ -106,7 +106,7 @@ export interface ClientTlsOptions {
   readonly ciphers?: string | undefined;
   /**
    * Sessions of verified servers kept for resuming, the oldest dropped first. They belong to this options object: give the
-   * same again. 0 is off. @defaultValue 100
+   * same again, unchanged. 0 is off. @defaultValue 100
    */
   readonly maxSessions?: number | undefined;
 }

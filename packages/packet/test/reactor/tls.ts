@@ -260,6 +260,28 @@ export function tlsSuite(name: string, makeEngine: MakeEngine): void {
     );
   });
 
+  rule('a field of an options object that changed counts from the next connection on', async (world) => {
+    const listener = await serve(world, Secure, certificate('imposter'));
+    const options: { verify?: boolean; ca: string } = { ...CLIENT, verify: false };
+    const careless = connect(world, listener, options);
+    await careless.journal.saw('tlsCompleted');
+    const change = [
+      () => (options.verify = true),
+      () => delete options.verify,
+      () => (options.ca = certificate('localhost').cert),
+    ];
+    for (const make of change) {
+      make();
+      const careful = connect(world, listener, options);
+      await careful.journal.saw('unbind');
+      assertEnded(careful.journal, 'error', 'ERR_PACKET_TLS_UNTRUSTED');
+    }
+    options.ca = certificate('imposter').cert;
+    Object.assign(options, { verify: false });
+    const again = connect(world, listener, options);
+    await again.journal.saw('tlsCompleted');
+  });
+
   // ---- STARTTLS ------------------------------------------------------------------------------------------------------
 
   const onDemand = { ...SERVER, begin: 'on-demand' };
