@@ -1,3 +1,4 @@
+import { isLatin1 } from './latin1.ts';
 import { frameMalformed, notEncodable } from './refusals.ts';
 
 /** RFC 9110 5.6.2. */
@@ -5,7 +6,6 @@ const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 /** Everything below space but the tab, and DEL. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const CONTROL = /[\0-\x08\x0a-\x1f\x7f]/;
-const BEYOND_LATIN1 = /[\u0100-\uffff]/;
 /** More digits than any limit has. */
 const LENGTH = /^\d{1,15}$/;
 
@@ -75,7 +75,7 @@ export function writeHead(
 }
 
 function isPlain(text: string): boolean {
-  return typeof text === 'string' && !CONTROL.test(text) && !BEYOND_LATIN1.test(text);
+  return typeof text === 'string' && !CONTROL.test(text) && isLatin1(text);
 }
 
 /** Without the spaces and tabs around it. In loops: a pattern for the end takes quadratic time. */

@@ -2,7 +2,7 @@ import type { PacketError } from '../errors.ts';
 import { resolveOptions } from '../options.ts';
 import { ByteQueue } from './byte-queue.ts';
 import { type Framer, INCOMPLETE } from './framer.ts';
-import { GATHER_FROM_BYTES } from './gather.ts';
+import { gather } from './gather.ts';
 import { type LengthWidth, lengthPrefixRows } from './options.ts';
 import { frameMalformed, frameTooLarge, frameTruncated, notEncodable } from './refusals.ts';
 
@@ -105,13 +105,7 @@ export class LengthPrefixFramer implements Framer<Buffer, Uint8Array> {
     if (size > maxLength) {
       throw notEncodable(`a ${this.#width} length cannot express ${size} bytes`, { limit: maxLength, seen: size });
     }
-    const headerBytes = this.#width === 'varint' ? varintBytes(size) : this.#headerBytes;
-    const gather = size >= GATHER_FROM_BYTES;
-    const frame = Buffer.allocUnsafe(headerBytes + (gather ? 0 : size));
-    this.#writeHeader(frame, size);
-    if (gather) return [frame, message];
-    frame.set(message, headerBytes);
-    return frame;
+    return gather(this.#header(size), message);
   }
 
   // The length at the front of the queue, read anew at each pull: ten bytes at most, and no state to keep in step.
@@ -184,22 +178,22 @@ export class LengthPrefixFramer implements Framer<Buffer, Uint8Array> {
     return length.toString();
   }
 
-  #writeHeader(frame: Buffer, length: number): void {
-    if (this.#width === 'ascii9') {
-      frame.write(String(length).padStart(this.#headerBytes, '0'), 'latin1');
-      return;
-    }
+  #header(length: number): Buffer {
+    if (this.#width === 'ascii9') return Buffer.from(String(length).padStart(this.#headerBytes, '0'), 'latin1');
     let rest = length;
     if (this.#width === 'varint') {
+      const header = Buffer.allocUnsafe(varintBytes(length));
       let at = 0;
-      for (; rest >= 0x80; rest = Math.floor(rest / 128)) frame[at++] = (rest % 128) + 0x80;
-      frame[at] = rest;
-      return;
+      for (; rest >= 0x80; rest = Math.floor(rest / 128)) header[at++] = (rest % 128) + 0x80;
+      header[at] = rest;
+      return header;
     }
+    const header = Buffer.allocUnsafe(this.#headerBytes);
     for (let index = 0; index < this.#headerBytes; index++) {
-      frame[this.#littleEndian ? index : this.#headerBytes - 1 - index] = rest % 256;
+      header[this.#littleEndian ? index : this.#headerBytes - 1 - index] = rest % 256;
       rest = Math.floor(rest / 256);
     }
+    return header;
   }
 
   #spend(error: PacketError): PacketError {

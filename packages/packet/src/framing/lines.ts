@@ -1,6 +1,7 @@
 import { optionError, resolveOptions } from '../options.ts';
 import { ByteQueue } from './byte-queue.ts';
 import type { Framer, INCOMPLETE } from './framer.ts';
+import { isLatin1 } from './latin1.ts';
 import { LineCutter, type LineRules } from './line-cutter.ts';
 import { byteLineRows, lineRows } from './options.ts';
 import { notEncodable } from './refusals.ts';
@@ -138,8 +139,6 @@ export class ByteLineFramer implements Framer<Buffer, Uint8Array> {
   }
 }
 
-const BEYOND_LATIN1 = /[\u0100-\uffff]/;
-
 /** The options with the one default filled in that depends on another option. */
 function withStripDefault<O extends ByteLineFramerOptions>(options: O): { readonly [K in keyof O]: O[K] } {
   const { delimiter = '\n', stripCarriageReturn } = options;
@@ -160,7 +159,7 @@ export function textLineRules(
 /** A text line with its end, in one buffer of its own. */
 export function encodeTextLine(lines: LineCutter<unknown>, message: string, encoding: 'utf8' | 'latin1'): Buffer {
   if (typeof message !== 'string') throw notEncodable('a line must be a string');
-  if (encoding === 'latin1' && BEYOND_LATIN1.test(message)) {
+  if (encoding === 'latin1' && !isLatin1(message)) {
     throw notEncodable('the message has characters that latin1 lacks');
   }
   const size = Buffer.byteLength(message, encoding);
@@ -193,6 +192,6 @@ function delimiterBytes(owner: string, given: string | Uint8Array = '\n', encodi
 /** No bytes for what has none. */
 function bytesOf(given: unknown, encoding: 'utf8' | 'latin1'): Buffer {
   if (given instanceof Uint8Array) return Buffer.from(given);
-  if (typeof given !== 'string' || (encoding === 'latin1' && BEYOND_LATIN1.test(given))) return Buffer.alloc(0);
+  if (typeof given !== 'string' || (encoding === 'latin1' && !isLatin1(given))) return Buffer.alloc(0);
   return Buffer.from(given, encoding);
 }

@@ -83,9 +83,9 @@ export class NetstringFramer implements Framer<Buffer, Uint8Array> {
   }
 
   #body(from: number, length: number): Buffer | typeof INCOMPLETE {
-    const comma = this.#queue.byteAt(from + length);
-    if (comma === undefined) return this.#wait();
-    if (comma !== COMMA) throw this.#malformed(from + length, 'no comma after a netstring');
+    // Looking for a byte that is not there yet would walk over all chunks held, at each pull.
+    if (this.#queue.length <= from + length) return this.#wait();
+    if (this.#queue.byteAt(from + length) !== COMMA) throw this.#malformed(from + length, 'no comma after a netstring');
     this.#queue.skip(from);
     const message = this.#queue.take(length);
     this.#queue.skip(1);

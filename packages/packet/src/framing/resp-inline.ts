@@ -1,4 +1,4 @@
-import { frameMalformed } from './refusals.ts';
+import { frameMalformed, frameOverLimit } from './refusals.ts';
 
 const SPACE = /[ \t\n\v\f\r]/;
 const ESCAPES: ReadonlyMap<string, string> = new Map([
@@ -11,9 +11,10 @@ const ESCAPES: ReadonlyMap<string, string> = new Map([
 
 /**
  * Splits a command in words, as one types it: at spaces, with `"…"` and its escapes, and with `'…'`, which knows `\'` only.
- * @throws PacketError `ERR_PACKET_FRAME_MALFORMED` for quotes that do not end, or end inside a word.
+ * @throws PacketError `ERR_PACKET_FRAME_MALFORMED` for quotes that do not end, or end inside a word; `ERR_PACKET_FRAME_TOO_LARGE` at
+ * the first word over `maxElements`.
  */
-export function parseInlineCommand(line: Buffer): Buffer[] {
+export function parseInlineCommand(line: Buffer, maxElements: number): Buffer[] {
   // A character is a byte.
   const text = line.toString('latin1');
   const args: Buffer[] = [];
@@ -22,6 +23,7 @@ export function parseInlineCommand(line: Buffer): Buffer[] {
       at += 1;
       continue;
     }
+    if (args.length === maxElements) throw frameOverLimit('maxElements', maxElements, maxElements + 1);
     const argument = readArgument(text, at);
     args.push(Buffer.from(argument.text, 'latin1'));
     at = argument.end;

@@ -145,8 +145,9 @@ export class RespScanner {
   #readInline(byte: number): boolean {
     const { maxInlineBytes } = this.#limits;
     const size = this.#at + 1;
+    this.#allowBytes(size);
     if (byte === LINE_FEED) return true;
-    // Its end does not count, and may be CRLF.
+    // Of the words alone: their end does not count here, and may be CRLF.
     const most = byte === CARRIAGE_RETURN ? maxInlineBytes + 1 : maxInlineBytes;
     if (size > most) throw frameOverLimit('maxInlineBytes', maxInlineBytes, size);
     return false;
@@ -154,9 +155,7 @@ export class RespScanner {
 
   /** Reads one byte of a line; whether it is the last. */
   #readOn(byte: number): boolean {
-    const { maxFrameBytes } = this.#limits;
-    const size = this.#at + 1;
-    if (size > maxFrameBytes) throw frameTooLarge(maxFrameBytes, size);
+    this.#allowBytes(this.#at + 1);
     if (this.#at === this.#lineFrom) return false;
     if (byte === LINE_FEED && this.#before === CARRIAGE_RETURN) return true;
     if (byte === LINE_FEED || this.#before === CARRIAGE_RETURN) throw malformed(this.#at, 'is no end of a line');

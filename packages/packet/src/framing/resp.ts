@@ -30,7 +30,7 @@ export interface RespServerFramerOptions extends RespFramerOptions {
    * @defaultValue true
    */
   readonly inline?: boolean | undefined;
-  /** Longest line of words, bytes. @defaultValue 65536 */
+  /** Longest line of words without its end, bytes; `maxFrameBytes` and `maxElements` hold for it too. @defaultValue 65536 */
   readonly maxInlineBytes?: number | undefined;
 }
 
@@ -111,9 +111,12 @@ export class RespServerFramer implements Framer<Buffer[], RespValue> {
   constructor(options: RespServerFramerOptions = {}) {
     this.#limits = resolveOptions('RespServerFramer', respServerRows, { ...options });
     this.#version = this.#limits.version;
-    const { inline, maxInlineBytes } = this.#limits;
+    const { inline, maxInlineBytes, maxElements } = this.#limits;
     const limits = { ...this.#limits, maxInlineBytes: inline ? maxInlineBytes : 0 };
-    this.#reader = new RespReader((queue) => new RespScanner(queue, 'command', limits), commandOf);
+    this.#reader = new RespReader(
+      (queue) => new RespScanner(queue, 'command', limits),
+      (frame) => commandOf(frame, maxElements),
+    );
   }
 
   /** The protocol replies are written in from here on, 2 or 3: set it when the peer says `HELLO`. */
@@ -207,7 +210,7 @@ export class RespClientFramer implements Framer<RespValue, readonly RespArgument
 }
 
 /** The words of a command; undefined for one without any. */
-function commandOf(frame: Buffer): Buffer[] | undefined {
-  const args = frame[0] === ASTERISK ? parseRespCommand(frame) : parseInlineCommand(frame);
+function commandOf(frame: Buffer, maxElements: number): Buffer[] | undefined {
+  const args = frame[0] === ASTERISK ? parseRespCommand(frame) : parseInlineCommand(frame, maxElements);
   return args.length === 0 ? undefined : args;
 }

@@ -1,6 +1,8 @@
 import { deserialize, serialize } from 'node:v8';
+import { resolveOptions } from '../options.ts';
 import { type Framer, INCOMPLETE } from './framer.ts';
 import { LengthPrefixFramer } from './length-prefix.ts';
+import { framingRows } from './options.ts';
 import { frameMalformed, notEncodable } from './refusals.ts';
 
 /** Options of {@link StructuredCloneFramer}. */
@@ -26,7 +28,7 @@ export class StructuredCloneFramer<In = unknown, Out = In> implements Framer<In,
 
   /** @throws PacketError `ERR_PACKET_OPTION`. */
   constructor(options: StructuredCloneFramerOptions = {}) {
-    this.#frames = new LengthPrefixFramer({ maxFrameBytes: options.maxFrameBytes });
+    this.#frames = new LengthPrefixFramer(resolveOptions('StructuredCloneFramer', framingRows, { ...options }));
   }
 
   push(chunk: Buffer): void {

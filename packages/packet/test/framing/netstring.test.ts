@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { NetstringFramer } from '../../src/framing/index.ts';
+import { ByteQueue, NetstringFramer } from '../../src/framing/index.ts';
 import { framerConformance } from './framer-conformance.ts';
 import { fuzz } from './fuzz.ts';
 import { cut, feed, joined } from './pull.ts';
@@ -85,6 +85,25 @@ describe('netstrings', () => {
     assert.equal(framer.heldBytes, 9, 'nothing but the length is held for a declared gigabyte');
     const { error } = feed(framer, [Buffer.alloc(1_000, '9')]);
     assert.deepEqual(error?.details, { limit: 2_147_483_647, seen: 9_999_999_999 });
+  });
+
+  test('the comma is looked for once, when it is there, however many chunks the message comes in', () => {
+    const length = 10_000;
+    const { byteAt } = ByteQueue.prototype;
+    const beyondHeader: number[] = [];
+    Object.assign(ByteQueue.prototype, {
+      byteAt(this: ByteQueue, position: number): number | undefined {
+        if (position > 5) beyondHeader.push(position);
+        return byteAt.call(this, position);
+      },
+    });
+    try {
+      const { messages } = feed(new NetstringFramer(), cut(Buffer.from(`${length}:${'x'.repeat(length)},`), [100]));
+      assert.equal(messages[0]?.length, length);
+      assert.deepEqual(beyondHeader, [6 + length]);
+    } finally {
+      Object.assign(ByteQueue.prototype, { byteAt });
+    }
   });
 
   test('any bytes, split in any way, are cut as on the whole stream at once', () => {

@@ -14,6 +14,7 @@ import {
   type RespValue,
   RespVerbatim,
 } from '../../src/framing/index.ts';
+import { frameTooLarge } from '../../src/framing/refusals.ts';
 import { framerConformance } from './framer-conformance.ts';
 import { fuzz } from './fuzz.ts';
 import { cut, feed, joined } from './pull.ts';
@@ -80,6 +81,35 @@ framerConformance<Buffer[], readonly RespArgument[]>(
     atEnd: 'truncated',
     refusals: [TOO_LARGE, MALFORMED],
     markers: [...Buffer.from('*$$1120\r\r\n\n-:"')],
+  },
+  CASES,
+);
+
+/** Writes commands as one types them at the server. */
+function typed(maxFrameBytes: number): Framer<unknown, readonly string[]> {
+  const encode = (words: readonly string[]): Buffer => {
+    const line = Buffer.from(`${words.join(' ')}\r\n`);
+    if (line.length > maxFrameBytes) throw frameTooLarge(maxFrameBytes, line.length);
+    return line;
+  };
+  return Object.assign(new RespClientFramer(), { encode });
+}
+const word = fc.string({ unit: fc.constantFrom('a', 'B', '7', '-'), minLength: 1, maxLength: 12 });
+
+framerConformance<Buffer[], readonly string[]>(
+  {
+    name: 'RespServerFramer with commands as words on a line',
+    create: (maxFrameBytes) => new Pair(new RespServerFramer({ maxFrameBytes }), typed(maxFrameBytes)),
+    messages: [['GET', 'key'], ['QUIT'], ['SET', 'a', '1']],
+    arbitrary: () => fc.array(word, { minLength: 1, maxLength: 6 }),
+    received: (message) => message.map((text) => Buffer.from(text)),
+    sized: (bytes) => ['x'.repeat(bytes - 2)],
+    limit: 60,
+    refusedAfter: 61,
+    overhead: 0,
+    atEnd: 'truncated',
+    refusals: [TOO_LARGE, MALFORMED],
+    markers: [...Buffer.from('*$11ab  "\'\\\r\r\n\n')],
   },
   CASES,
 );

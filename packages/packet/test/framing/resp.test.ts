@@ -364,6 +364,23 @@ describe('RESP commands', () => {
     assert.deepEqual(commands('*1\r\n$4\r\nPING\r\n', { inline: false }), [['PING']]);
   });
 
+  test('a line of words is under the limits of every frame, its end counted', () => {
+    const small = { maxFrameBytes: 6 };
+    assert.deepEqual(commands('PING\r\n12345\n', small), [['PING'], ['12345']]);
+    for (const [wire, seen] of [
+      ['PINGS\r\n', 7],
+      ['123456\n', 7],
+      ['1234567', 7],
+    ] as const) {
+      const { error } = feed(new RespServerFramer(small), cut(Buffer.from(wire), [1]));
+      assert.deepEqual([error?.code, error?.details], ['ERR_PACKET_FRAME_TOO_LARGE', { limit: 6, seen }], wire);
+    }
+    const few = { maxElements: 2 };
+    assert.deepEqual(commands('GET key\r\n', few), [['GET', 'key']]);
+    const { error } = feed(new RespServerFramer(few), [Buffer.from(`${'x '.repeat(1_000)}\r\n`)]);
+    assert.deepEqual(error?.details, { option: 'maxElements', limit: 2, seen: 3 });
+  });
+
   test('inside a command there is nothing but bulk strings', () => {
     for (const wire of ['*1\r\n:', '*1\r\n*', '*1\r\n$-', '*1\r\n+', '*1\r\nP']) {
       const { error } = feed(new RespServerFramer(), cut(Buffer.from(wire), [1]));

@@ -57,7 +57,12 @@ describe('cloned values', () => {
   });
 
   test('wrong options are refused', () => {
-    const wrong: unknown = { maxFrameBytes: 0 };
-    assert.throws(() => new StructuredCloneFramer(wrong as object), { code: 'ERR_PACKET_OPTION' });
+    const wrong: readonly unknown[] = [{ maxFrameBytes: 0 }, { maxFrameByte: 3 }];
+    for (const options of wrong) {
+      assert.throws(() => new StructuredCloneFramer(options as object), {
+        code: 'ERR_PACKET_OPTION',
+        message: /^StructuredCloneFramer: /,
+      });
+    }
   });
 });
