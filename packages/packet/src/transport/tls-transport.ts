@@ -233,10 +233,13 @@ export class SecureTransport implements Transport, TransportSink {
     socket.on('error', (error) => this.#fail(tlsError(error)));
     socket.on('close', () => this.#gone(socket));
     this.#info = info;
+    // Begun before they are told: who closes then still says so inside TLS, and a client leaves with its handshake complete.
+    this.#output.hold();
+    this.#output.start(socket);
     this.#sink.opened();
     if (this.#reason === undefined && 'secured' in this.#sink) this.#sink.secured(info);
     if (this.#reason !== undefined) return;
-    this.#output.start(socket);
+    this.#output.release();
     if (!this.#paused) socket.resume();
   }
 

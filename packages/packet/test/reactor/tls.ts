@@ -193,6 +193,35 @@ export function tlsSuite(name: string, makeEngine: MakeEngine): void {
     assert.deepEqual([client.journal.reason?.by, client.journal.reason?.clean], ['peer', true]);
   });
 
+  for (const side of ['client', 'server'] as const) {
+    for (const callback of ['connectionCompleted', 'tlsCompleted'] as const) {
+      rule(`closeConnection in ${callback} of a ${side} is a clean end for the peer`, async (world) => {
+        class Leaves extends Secure {}
+        Object.defineProperty(Leaves.prototype, callback, {
+          value(this: Leaves): void {
+            this.closeConnection();
+          },
+        });
+        const listener = await serve(world, side === 'server' ? Leaves : Secure);
+        const client = world.reactor.connect(
+          { host: '127.0.0.1', port: listener.port, args: [], tls: CLIENT },
+          side === 'client' ? Leaves : Secure,
+        );
+        const server = (await world.accepted()) as Secure;
+        const [leaving, staying] = side === 'client' ? [client, server] : [server, client];
+        await Promise.all([leaving.journal.saw('unbind'), staying.journal.saw('unbind')]);
+        assert.deepEqual(leaving.journal.reason, { by: 'local', clean: true });
+        assert.deepEqual(staying.journal.reason, { by: 'peer', clean: true });
+        assert.deepEqual(staying.journal.entries.slice(2), [
+          'connectionCompleted',
+          'tlsCompleted',
+          'clean true',
+          'unbind',
+        ]);
+      });
+    }
+  }
+
   rule('reloadTls serves the new certificate to the next connection; a failed one keeps the old', async (world) => {
     const listener = await serve(world, Secure);
     const subject = async (): Promise<string | undefined> => {
