@@ -78,6 +78,8 @@ export class Clients {
       { handler: Handler.name, endpoint: endpointName(plan.endpoint) },
     );
     this.#reconnectors.add(reconnector);
+    // Stopped by its handler's own first callbacks, before it was known here.
+    if (this.#stopping) reconnector.reactorStops();
     if (plan.signal !== undefined) reconnector.stopOn(plan.signal);
     return reconnector;
   }

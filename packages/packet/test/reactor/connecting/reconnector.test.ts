@@ -237,6 +237,21 @@ netTest('the reactor takes its reconnectors with it, waiting or connected', asyn
   assert.equal(scene.clock.pending, 0);
 });
 
+netTest('a reactor that is stopped by the first postInit of a reconnector ends it too', async (t) => {
+  const scene = world(t);
+  class Stopping extends Recorder {
+    override postInit(): void {
+      void super.postInit();
+      void scene.reactor.stop();
+    }
+  }
+  const port = await scene.freePort();
+  const reconnector = scene.reactor.keepConnected({ host: '127.0.0.1', port, args: [] }, Stopping);
+  await scene.reactor.stopped;
+  assert.equal((await reconnector.ended).why, 'reactor');
+  assert.equal(reconnector.state, 'stopped');
+});
+
 netTest('it gives up after maxRetries without a stable connection', async (t) => {
   const scene = world(t);
   const kept = new Kept(scene, await scene.freePort(), { maxRetries: 2 });
