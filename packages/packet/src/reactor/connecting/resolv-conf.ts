@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import type { HostName } from './host-name.ts';
 
 /** What a resolv.conf says. */
@@ -15,8 +16,20 @@ export const RESOLV_CONF = '/etc/resolv.conf';
 /** The system takes no higher `ndots` (resolv.conf(5)). */
 const MOST_DOTS = 15;
 const LONGEST_NAME = 253;
+const LAST_PORT = 65_535;
 
-/** Reads `nameserver`, `search`, `domain` and `options ndots:N`; of several `search` and `domain` lines the last counts. */
+/** Whether this is an IP address, or one with a port: `1.2.3.4:53`, `[::1]:53`. Node ends the process at a port of 0. */
+export function isNameServer(text: unknown): boolean {
+  if (typeof text !== 'string') return false;
+  if (isIP(text) !== 0) return true;
+  const [, bracketed, bare, port = '53'] = /^(?:\[([^[\]]+)\]|([^:]+))(?::(\d{1,5}))?$/.exec(text) ?? [];
+  return isIP(bracketed ?? bare ?? '') !== 0 && Number(port) >= 1 && Number(port) <= LAST_PORT;
+}
+
+/**
+ * Reads `nameserver`, `search`, `domain` and `options ndots:N`; of several `search` and `domain` lines the last counts. What is
+ * no name server is passed over, as the system does.
+ */
 export function parseResolvConf(text: string): ResolvConf {
   const servers: string[] = [];
   let search: readonly string[] = [];
@@ -26,7 +39,8 @@ export function parseResolvConf(text: string): ResolvConf {
       .replace(/[#;].*/, '')
       .trim()
       .split(/\s+/);
-    if (keyword === 'nameserver' && values[0] !== undefined) servers.push(values[0]);
+    const [first] = values;
+    if (keyword === 'nameserver' && first !== undefined && isNameServer(first)) servers.push(first);
     else if (keyword === 'search') search = values.map(plainDomain).filter((domain) => domain !== '');
     else if (keyword === 'domain') search = values.slice(0, 1).map(plainDomain);
     else if (keyword === 'options') {

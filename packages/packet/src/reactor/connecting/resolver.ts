@@ -3,8 +3,15 @@ import { errnoOf, type PacketError } from '../../errors.ts';
 import { optionError, type Resolved, resolveOptions } from '../../options.ts';
 import { type HostName, knownAddresses, readHostName } from './host-name.ts';
 import { HOSTS_FILE, type Hosts, parseHosts, WatchedFile } from './hosts-file.ts';
-import { givenUp, type LaterAddresses, lookupError, type NameResolver, type ResolvedAddress } from './name-resolver.ts';
-import { candidates, parseResolvConf, RESOLV_CONF, type ResolvConf } from './resolv-conf.ts';
+import {
+  asLookupError,
+  givenUp,
+  type LaterAddresses,
+  lookupError,
+  type NameResolver,
+  type ResolvedAddress,
+} from './name-resolver.ts';
+import { candidates, isNameServer, parseResolvConf, RESOLV_CONF, type ResolvConf } from './resolv-conf.ts';
 import { Turns } from './turns.ts';
 
 /** Options of {@link createResolver}. The rows are the only home of defaults and bounds. */
@@ -28,7 +35,7 @@ export interface ResolverOptions {
   readonly hostsFile?: string | false | undefined;
   /**
    * A resolv.conf for `search` and `ndots`, read again when it changed; `false` for none. Default: the system's. The
-   * name servers of one given here are used too, unless there are `servers`.
+   * name servers of one given here are used too, if it has some, unless there are `servers`.
    */
   readonly resolvConf?: string | false | undefined;
 }
@@ -51,9 +58,11 @@ export function createResolver(options: ResolverOptions = {}): NameResolver {
     if (path === undefined || path === false || (typeof path === 'string' && path !== '')) continue;
     throw optionError('createResolver', name, 'a path, or false', path);
   }
-  const resolver = new DnsResolver(resolved, options);
-  if (options.servers !== undefined) resolver.check(options.servers);
-  return resolver;
+  const { servers } = options;
+  if (servers !== undefined && !(Array.isArray(servers) && servers.length > 0 && servers.every(isNameServer))) {
+    throw optionError('createResolver', 'servers', 'IP addresses, with a port where needed', servers);
+  }
+  return new DnsResolver(resolved, options);
 }
 
 class DnsResolver implements NameResolver {
@@ -78,16 +87,6 @@ class DnsResolver implements NameResolver {
     return this.#channel().getServers();
   }
 
-  /** @throws PacketError `ERR_PACKET_OPTION` for what is no address of a server. */
-  check(servers: readonly string[]): void {
-    try {
-      if (servers.length === 0) throw new TypeError('none');
-      new Resolver().setServers(servers);
-    } catch {
-      throw optionError('createResolver', 'servers', 'IP addresses, with a port where needed', servers);
-    }
-  }
-
   async lookup(host: string, signal: AbortSignal, later?: LaterAddresses): Promise<readonly ResolvedAddress[]> {
     const known = knownAddresses(host);
     if (known !== undefined) return known;
@@ -96,11 +95,14 @@ class DnsResolver implements NameResolver {
     if (listed !== undefined) return listed;
     const done = await this.#turns.take(signal);
     if (done === undefined) throw givenUp(host, signal);
-    const query = new Query(this.#channel(), host, signal);
+    let query: Query | undefined;
     try {
+      query = new Query(this.#channel(), host, signal);
       return await query.run(this.#candidates(name), later);
+    } catch (error) {
+      throw asLookupError(host, error, undefined);
     } finally {
-      void query.finished.then(done);
+      void (query?.finished ?? Promise.resolve()).then(done);
     }
   }
 

@@ -278,6 +278,30 @@ netTest('the search ends at the first name that exists, and at a server that doe
   assert.deepEqual(server.names, ['gone.one.example']);
 });
 
+netTest('what is no address of a name server in a resolv.conf is passed over', async (t) => {
+  const server = await NameServer.open(t, ({ type }) => (type === 'A' ? { addresses: ['10.0.0.6'] } : NO_ADDRESS));
+  const resolvConf = join(await folder(t), 'resolv.conf');
+  const wrong = [
+    'localhost',
+    '127.0.0.1:0',
+    '127.0.0.1:65536',
+    '127.0.0.1:dns',
+    '[::1',
+    '[127.0.0.1]x',
+    '::1%',
+    '1.2.3',
+  ];
+  writeFileSync(resolvConf, [...wrong, server.address].map((text) => `nameserver ${text}\n`).join(''));
+  const resolver = createResolver({ resolvConf, hostsFile: false, tries: 1, maxConcurrent: 1 });
+  assert.deepEqual(resolver.servers, [server.address]);
+  assert.deepEqual(await addressesOf(resolver, 'a.example'), ['10.0.0.6']);
+  assert.deepEqual(await addressesOf(resolver, 'b.example'), ['10.0.0.6']);
+  writeFileSync(resolvConf, 'nameserver ::1\nnameserver [::1]:5353\nnameserver fe80::1%lo\nnameserver localhost\n');
+  assert.deepEqual(resolver.servers, ['::1', '[::1]:5353', 'fe80::1']);
+  writeFileSync(resolvConf, 'nameserver localhost\n');
+  assert.deepEqual(resolver.servers, createResolver({ resolvConf: false }).servers);
+});
+
 // ---- options and the system's own look-up --------------------------------------------------------------------------
 
 netTest('wrong options are refused with their name', () => {
@@ -289,6 +313,9 @@ netTest('wrong options are refused with their name', () => {
   };
   refused({ servers: ['dns.example'] }, 'servers');
   refused({ servers: [] }, 'servers');
+  for (const server of ['127.0.0.1:0', '127.0.0.1:65536', '', 42, null]) refused({ servers: [server] }, 'servers');
+  refused({ servers: '127.0.0.1' }, 'servers');
+  refused({ servers: 42 }, 'servers');
   refused({ hostsFile: '' }, 'hostsFile');
   refused({ resolvConf: true }, 'resolvConf');
   refused({ tries: 0 }, 'tries');
