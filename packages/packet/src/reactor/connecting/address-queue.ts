@@ -43,14 +43,11 @@ export class AddressQueue {
     return this.#waiting.some((waiting) => waiting.family === family);
   }
 
-  /** Anything that is no IP address, and every address given before, is passed over. */
+  /** Every address given before is passed over. */
   add(addresses: readonly ResolvedAddress[]): void {
     const fresh: ResolvedAddress[] = [];
-    // A resolver may be anyone's.
-    for (const item of Array.isArray(addresses) ? addresses : []) {
-      const address = String(item?.address);
-      const family = isIP(address);
-      if ((family !== 4 && family !== 6) || this.#known.has(address)) continue;
+    for (const { address, family } of addresses) {
+      if (this.#known.has(address)) continue;
       this.#known.add(address);
       if (this.#family === 0 || this.#family === family) fresh.push({ address, family });
     }

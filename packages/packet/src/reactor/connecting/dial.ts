@@ -11,7 +11,13 @@ import {
 import { AddressQueue } from './address-queue.ts';
 import { connectFailure, type FailedAttempt, noSuchFamily } from './connect-failure.ts';
 import { knownAddresses } from './host-name.ts';
-import { asLookupError, lookupError, type NameResolver, type ResolvedAddress } from './name-resolver.ts';
+import {
+  asLookupError,
+  checkAddresses,
+  lookupError,
+  type NameResolver,
+  type ResolvedAddress,
+} from './name-resolver.ts';
 
 /** The times of connecting by name, in milliseconds, and the most addresses tried. */
 export interface DialTiming {
@@ -84,6 +90,15 @@ class Dial {
     return `${this.#init.host}:${this.#init.port}`;
   }
 
+  /** For the details of errors, which a resolver of someone's must not keep from being told. */
+  get #servers(): readonly string[] | undefined {
+    try {
+      return this.#init.resolver.servers;
+    } catch {
+      return undefined;
+    }
+  }
+
   // ---- addresses -----------------------------------------------------------------------------------------------------
 
   #lookUp(): void {
@@ -91,15 +106,20 @@ class Dial {
     const { dnsTimeoutMs } = timing;
     if (dnsTimeoutMs > 0) this.#lookupDeadline = clock.setTimer(dnsTimeoutMs, () => this.#lookupLate(dnsTimeoutMs));
     let rest: Promise<readonly ResolvedAddress[]> | undefined;
-    const failed = (error: unknown): void => this.#lookupFailed(asLookupError(host, error, resolver.servers));
-    try {
-      const later = (more: Promise<readonly ResolvedAddress[]>): void => {
-        rest = more;
-      };
-      resolver.lookup(host, this.#lookup.signal, later).then((addresses) => this.#found(addresses, rest), failed);
-    } catch (error) {
-      failed(error);
-    }
+    const later = (more: Promise<readonly ResolvedAddress[]>): void => {
+      // It may be anything, and reject before or without anyone's waiting for it.
+      rest = Promise.resolve(more);
+      rest.catch(() => undefined);
+    };
+    const looking = async (): Promise<readonly ResolvedAddress[]> =>
+      checkAddresses(host, await resolver.lookup(host, this.#lookup.signal, later));
+    looking()
+      .then((addresses) => this.#found(addresses, rest))
+      .catch((error: unknown) => this.#lookupBroke(error));
+  }
+
+  async #lookUpRest(rest: Promise<readonly ResolvedAddress[]>): Promise<void> {
+    this.#foundRest(checkAddresses(this.#init.host, await rest));
   }
 
   #found(addresses: readonly ResolvedAddress[], rest: Promise<readonly ResolvedAddress[]> | undefined): void {
@@ -108,10 +128,7 @@ class Dial {
     if (rest === undefined) {
       this.#lookupEnded();
     } else {
-      rest.then(
-        (more) => this.#foundRest(more),
-        () => this.#foundRest([]),
-      );
+      this.#lookUpRest(rest).catch((error: unknown) => this.#lookupBroke(error));
       // IPv6 goes first if it is known in time (RFC 8305 3).
       if (!this.#queue.has(6)) this.#pauseFor(this.#init.timing.resolutionDelayMs);
     }
@@ -132,9 +149,13 @@ class Dial {
   }
 
   #lookupLate(ms: number): void {
-    const { host, resolver } = this.#init;
+    const { host } = this.#init;
     const why = `no answer within dnsTimeoutMs (${ms} ms)`;
-    this.#lookupFailed(lookupError(host, 'ETIMEOUT', { why, servers: resolver.servers }));
+    this.#lookupFailed(lookupError(host, 'ETIMEOUT', { why, servers: this.#servers }));
+  }
+
+  #lookupBroke(error: unknown): void {
+    this.#lookupFailed(asLookupError(this.#init.host, error, this.#servers));
   }
 
   /** With addresses of one family the connection may still come about. */
@@ -142,8 +163,12 @@ class Dial {
     if (this.#over || !this.#resolving) return;
     this.#lookupEnded();
     this.#lookup.abort(error);
-    if (this.#queue.seen === 0) this.#fail(error);
-    else this.#continue();
+    if (this.#queue.seen === 0) {
+      this.#fail(error);
+      return;
+    }
+    if (this.#queue.started === 0) this.#endPause();
+    this.#continue();
   }
 
   // ---- attempts ------------------------------------------------------------------------------------------------------
@@ -209,7 +234,7 @@ class Dial {
     if (this.#queue.seen === 0) {
       return lookupError(host, 'ENODATA', {
         why: 'the resolver returned no address',
-        servers: this.#init.resolver.servers,
+        servers: this.#servers,
       });
     }
     if (this.#failed.length === 0) return noSuchFamily(host, port, options.localAddress);

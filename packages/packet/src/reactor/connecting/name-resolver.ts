@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { errnoOf, messageOf, PacketError } from '../../errors.ts';
 
 /** One address of a host. */
@@ -39,6 +40,22 @@ export function lookupError(
 export function asLookupError(host: string, error: unknown, servers: readonly string[] | undefined): PacketError {
   if (error instanceof PacketError) return error;
   return lookupError(host, errnoOf(error) ?? 'EUNKNOWN', { why: messageOf(error), cause: error, servers });
+}
+
+/**
+ * Whatever a resolver returned, if it is a list of addresses, which may be empty.
+ * @throws PacketError `ERR_PACKET_DNS` with `EBADRESP` for anything else.
+ */
+export function checkAddresses(host: string, found: readonly ResolvedAddress[]): readonly ResolvedAddress[] {
+  // A resolver may be anyone's.
+  const given: unknown = found;
+  if (Array.isArray(given) && given.every(isAddress)) return given;
+  throw lookupError(host, 'EBADRESP', { why: 'the resolver returned no list of IP addresses and their families' });
+}
+
+function isAddress(item: unknown): item is ResolvedAddress {
+  if (typeof item !== 'object' || item === null || !('address' in item) || !('family' in item)) return false;
+  return typeof item.address === 'string' && isIP(item.address) !== 0 && isIP(item.address) === item.family;
 }
 
 /** The error for a look-up its caller gave up; a reason that is one of Packet's own comes back as it is. */

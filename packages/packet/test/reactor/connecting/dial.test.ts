@@ -284,12 +284,18 @@ netTest('a look-up ends at its own deadline, and not before', async (t) => {
 });
 
 netTest('whatever a resolver does wrong is ERR_PACKET_DNS', async (t) => {
+  const untouchable = { toString: () => assert.fail('touched') };
   const wrong: Array<[string, () => unknown, string]> = [
     ['throws', () => assert.fail('thrown'), 'ERR_ASSERTION'],
     ['rejects with text', () => Promise.reject('nothing'), 'EUNKNOWN'],
-    ['returns nothing', () => Promise.resolve(undefined), 'ENODATA'],
+    ['returns nothing', () => Promise.resolve(undefined), 'EBADRESP'],
+    ['returns no promise', () => [], 'ENODATA'],
+    ['rejects with what has no text', () => Promise.reject(Object.create(null)), 'EUNKNOWN'],
     ['returns no address', () => Promise.resolve([]), 'ENODATA'],
-    ['returns names', () => Promise.resolve([{ address: 'other.example', family: 4 }, null]), 'ENODATA'],
+    ['returns names', () => Promise.resolve([{ address: 'other.example', family: 4 }]), 'EBADRESP'],
+    ['returns what is no address', () => Promise.resolve([...list('192.0.2.1'), null]), 'EBADRESP'],
+    ['returns the wrong family', () => Promise.resolve([{ address: '192.0.2.1', family: 6 }]), 'EBADRESP'],
+    ['returns what cannot be looked at', () => Promise.resolve([{ address: untouchable, family: 4 }]), 'EBADRESP'],
   ];
   for (const [what, lookup, errno] of wrong) {
     const call = new Call(t, {}, { resolver: { lookup } as NameResolver });
@@ -298,6 +304,37 @@ netTest('whatever a resolver does wrong is ERR_PACKET_DNS', async (t) => {
     assert.equal(error.details.errno, errno, what);
     assert.deepEqual(call.street.tried, []);
   }
+});
+
+netTest('whatever a resolver does wrong later leaves the addresses it found first', async (t) => {
+  const wrong: ReadonlyArray<() => unknown> = [
+    () => 42,
+    () => Promise.reject('nothing'),
+    () => Promise.resolve([{ address: 'other.example', family: 4 }]),
+  ];
+  for (const rest of wrong) {
+    const lookup = async (_host: string, _signal: AbortSignal, later: (rest: unknown) => void): Promise<unknown> => {
+      later(rest());
+      await turn();
+      return list('192.0.2.1');
+    };
+    await new Call(t, {}, { resolver: { lookup } as NameResolver }).tried('192.0.2.1');
+  }
+});
+
+netTest('a resolver that cannot say whom it asks fails no other way', async (t) => {
+  const resolver: NameResolver = {
+    get servers(): readonly string[] {
+      return assert.fail('asked');
+    },
+    lookup: () => Promise.reject(new Error('no')),
+  };
+  const error = await new Call(t, {}, { resolver }).failure();
+  assert.deepEqual(error.details, { host: 'many.example', errno: 'EUNKNOWN' });
+  const silent = Object.assign(Object.create(resolver), { lookup: () => new Promise(() => undefined) }) as NameResolver;
+  const late = new Call(t, {}, { resolver: silent });
+  late.clock.advance(5000);
+  assert.equal((await late.failure()).details.errno, 'ETIMEOUT');
 });
 
 netTest('an error of Packet from a resolver comes through unchanged', async (t) => {
