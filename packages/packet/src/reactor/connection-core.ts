@@ -234,6 +234,7 @@ export class ConnectionCore
     if (this.#state !== OPEN) return;
     this.#forgetDeadline();
     this.reading.end(clean);
+    if (this.#draining) this.#finishIfQuiet();
   }
 
   closed(reason: CloseReason): void {
@@ -384,11 +385,12 @@ export class ConnectionCore
   // ---- what proxying needs -------------------------------------------------------------------------------------------
 
   proxyCompleted(): void {
-    this.call('proxyCompleted', () => this.#handler.proxyCompleted());
+    // The new framer of a framed connection may have ended it.
+    if (this.#state <= OPEN) this.#tellFirst('proxyCompleted', () => this.#handler.proxyCompleted());
   }
 
   proxyTargetUnbound(reason: CloseReason): void {
-    if (this.#state <= OPEN) this.call('proxyTargetUnbound', () => this.#handler.proxyTargetUnbound(reason));
+    if (this.#state <= OPEN) this.#tellFirst('proxyTargetUnbound', () => this.#handler.proxyTargetUnbound(reason));
   }
 
   proxyWaits(): void {

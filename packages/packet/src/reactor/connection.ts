@@ -86,12 +86,16 @@ export class Connection {
     this.#bound.closeWhenAnswered();
   }
 
-  /** As many bytes as `maxBytes` of {@link proxyIncomingTo} were moved; the next go to `receiveData` again. */
+  /**
+   * As many bytes as `maxBytes` of {@link proxyIncomingTo} were moved; the next go to `receiveData` again, once a promise
+   * returned from here has settled.
+   */
   proxyCompleted(): void | Promise<void> {}
 
   /**
    * The connection this one's input was moved to is gone, or has ended its output (then `reason` is a clean local one).
-   * The input goes to `receiveData` again, beginning with what the other did not take. Unless overridden nothing is done.
+   * The input goes to `receiveData` again, beginning with what the other did not take, once a promise returned from here has
+   * settled. Unless overridden nothing is done.
    */
   proxyTargetUnbound(_reason: CloseReason): void | Promise<void> {}
 

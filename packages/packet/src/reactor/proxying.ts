@@ -32,7 +32,7 @@ export interface ProxyEnd {
   proxyTargetUnbound(reason: CloseReason): void;
   /** Reading waits for the target: what the target gets rid of is movement here too. */
   proxyWaits(): void;
-  /** Nothing proxies into it any more. */
+  /** A proxy from or into it is over. */
   settled(): void;
 }
 
@@ -130,7 +130,7 @@ export class Pump {
   /** The handler of the source wants it no more, or the source is gone. */
   stop(): void {
     this.#over();
-    this.target.settled();
+    this.#settleSoon();
   }
 
   /** The target is gone: the source reads on by itself, whether it waited or not. */
@@ -138,7 +138,7 @@ export class Pump {
     this.#over();
     this.#source.proxyTargetUnbound(reason);
     this.#source.reading.tellKept();
-    this.target.settled();
+    this.#settleSoon();
   }
 
   /** All output of the target has left. */
@@ -146,6 +146,14 @@ export class Pump {
     if (!this.#waiting || !this.target.live) return;
     this.#waiting = false;
     this.#source.reading.unblock();
+  }
+
+  /** Neither end may be kept by this any more; later, so that a handler can begin another proxy first. */
+  #settleSoon(): void {
+    queueMicrotask(() => {
+      this.#source.settled();
+      this.target.settled();
+    });
   }
 
   #wait(): void {

@@ -63,3 +63,13 @@ netTest('a connection accepted and not opened yet when a drain begins is served'
   await client.journal.when(() => client.journal.text === 'early');
   assert.deepEqual(await stopped, { finished: 1, cut: 0 });
 });
+
+netTest('a client that ends while a drain waits for its first bytes is not waited for', async (t) => {
+  const { server, client, served } = await worlds(t);
+  served.peerEnded = (): void => served.journal.note('peerEnded');
+  const stopped = server.reactor.stop();
+  await server.settle();
+  client.endWriting();
+  assert.deepEqual(await stopped, { finished: 1, cut: 0 });
+  assert.ok(served.journal.entries.includes('peerEnded'));
+});

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
-import type { Connection } from '../../src/reactor/index.ts';
+import type { LineFramer } from '../../src/framing/index.ts';
+import { coreOf } from '../../src/reactor/connection.ts';
+import type { Connection, FramerLimits } from '../../src/reactor/index.ts';
 import type { CloseReason } from '../../src/transport/index.ts';
 import { onEveryEngine } from './engines.ts';
 import { LineRecorder, Recorder } from './recorder.ts';
-import { assertEnded, pattern, type World } from './world.ts';
+import { assertEnded, pattern, resolvers, type World } from './world.ts';
 
 /** Tells of proxying too. */
 class Party extends Recorder {
@@ -141,6 +143,82 @@ onEveryEngine('what follows maxBytes waits for a proxyCompleted that pauses or r
   await front.journal.saw('peerEnded');
   assert.equal(front.journal.text, ' later');
   assert.equal(front.journal.entries.at(-1), 'peerEnded');
+
+  const second = await scene(world);
+  const promised = resolvers();
+  second.front.proxyCompleted = (): Promise<void> => promised.promise;
+  second.front.proxyIncomingTo(second.back, { maxBytes: 2 });
+  second.left.sendData('ab later');
+  second.left.endWriting();
+  await world.until(() => second.front.proxiedBytes === 2);
+  await world.settle();
+  assert.equal(second.front.journal.bytes, 0);
+  promised.resolve();
+  await second.front.journal.saw('peerEnded');
+  assert.equal(second.front.journal.text, ' later');
+});
+
+onEveryEngine('what a target did not take waits for a proxyTargetUnbound that returns a promise', async (world) => {
+  const { left, front, back } = await scene(world);
+  const promised = resolvers();
+  front.proxyTargetUnbound = (): Promise<void> => {
+    front.journal.note('proxyTargetUnbound');
+    return promised.promise;
+  };
+  front.proxyIncomingTo(back);
+  back.closeConnection();
+  await front.journal.saw('proxyTargetUnbound');
+  left.sendData('later');
+  await world.settle();
+  assert.equal(front.journal.bytes, 0);
+  promised.resolve();
+  await front.journal.when(() => front.journal.text === 'later');
+});
+
+onEveryEngine('a connection whose new framer cannot be made does not hear proxyCompleted', async (world) => {
+  class Once extends LineRecorder {
+    #made = 0;
+    protected override createFramer(limits: FramerLimits): LineFramer {
+      if (this.#made++ > 0) throw new Error('no second framer');
+      return super.createFramer(limits);
+    }
+    override proxyCompleted(): void {
+      this.journal.note('proxyCompleted');
+    }
+  }
+  const { back } = await scene(world);
+  const listener = await world.serve(Once, (server) => server.proxyIncomingTo(back, { maxBytes: 2 }));
+  const client = world.reactor.connect({ port: listener.port, host: '127.0.0.1' }, Recorder);
+  client.sendData('abc');
+  const server = (await world.accepted()) as Once;
+  await server.journal.saw('unbind');
+  assertEnded(server.journal, 'error', 'ERR_PACKET_CALLBACK');
+  assert.ok(!server.journal.entries.includes('proxyCompleted'));
+});
+
+onEveryEngine('a drain ends a source as soon as it moves nothing any more, unless it begins again', async (world) => {
+  for (const ends of [
+    ({ back }: Scene) => back.closeConnection(),
+    ({ front }: Scene) => front.stopProxying(),
+    ({ left }: Scene) => left.endWriting(),
+  ]) {
+    const all = await scene(world);
+    const { left, front, back } = all;
+    front.peerEnded = (): void => front.journal.note('peerEnded');
+    front.proxyIncomingTo(back);
+    left.sendData('moved');
+    await world.until(() => front.proxiedBytes === 5);
+    coreOf(front).drain();
+    await world.settle();
+    assert.equal(front.journal.unbinds, 0);
+    front.stopProxying();
+    front.proxyIncomingTo(back);
+    await world.settle();
+    assert.equal(front.journal.unbinds, 0);
+    ends(all);
+    await front.journal.saw('unbind');
+    assertEnded(front.journal, 'shutdown');
+  }
 });
 
 onEveryEngine(
