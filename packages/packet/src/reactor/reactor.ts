@@ -193,6 +193,8 @@ export class Reactor {
     checkHandler('startServer', Handler);
     const tls = new ListenerTls(this.#tls, at.tls);
     this.#checkRunning('startServer');
+    // Before there are clients: learning the limit can take long on some systems.
+    this.#descriptors ??= new DescriptorCeiling();
     const make = (): Connection => new Handler(...(args as A));
     const factory = { make, init: init as (connection: Connection) => unknown };
     const listener = new Listener(this.#host, options, lists, factory, tls);
@@ -434,10 +436,7 @@ export class Reactor {
       adopt: (core) => this.#connections.add(core),
       forget: (core) => this.#connections.delete(core),
       reconnect: (handler, before, to) => this.#clients.reconnect(handler, before, to),
-      descriptors: () => {
-        this.#descriptors ??= new DescriptorCeiling();
-        return this.#descriptors.full(this.#connections.size);
-      },
+      descriptors: () => this.#descriptors?.full(this.#connections.size),
       listenerClosed: (listener) => this.#listeners.delete(listener),
     };
   }

@@ -1,4 +1,4 @@
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { errnoOf, type PacketError, wrapError } from '../../errors.ts';
 
 /** Descriptors kept from clients, for files, workers and the program itself. */
@@ -10,6 +10,9 @@ const PROGRAM_DESCRIPTORS = 32;
 /** So close to the ceiling each connection is asked about; further away one of {@link SELDOM}. */
 const NEAR_DESCRIPTORS = 256;
 const SELDOM = 32;
+
+/** Where Linux says what a process may use. */
+const LIMITS_PATH = '/proc/self/limits';
 
 /** What is opened to learn which descriptor the system would give next. */
 const PROBE_PATH = '/dev/null';
@@ -91,6 +94,30 @@ function lowestFreeDescriptor(): number {
 
 /** The soft limit on open files less the reserve; unbounded where the system states none. */
 export function descriptorLimit(): number {
+  const soft = softLimitOf(readLimits()) ?? reportedLimit();
+  return soft === undefined ? Number.POSITIVE_INFINITY : Math.max(1, soft - RESERVED_DESCRIPTORS);
+}
+
+/** What `/proc/self/limits` says of open files; undefined where it does not. Infinite for `unlimited`. */
+export function softLimitOf(limits: string | undefined): number | undefined {
+  const soft = /^Max open files +(\d+|unlimited) /m.exec(limits ?? '')?.[1];
+  return soft === 'unlimited' ? Number.POSITIVE_INFINITY : soft === undefined ? undefined : Number(soft);
+}
+
+function readLimits(): string | undefined {
+  try {
+    return readFileSync(LIMITS_PATH, 'latin1');
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return undefined;
+  }
+}
+
+/**
+ * What the diagnostic report says, on systems without `/proc`. It waits until every worker thread answers, and so for one that
+ * is busy: never to be asked while there are clients.
+ */
+function reportedLimit(): number | undefined {
   // Node's types for 20 leave `excludeNetwork` out (it came with 20.13).
   const report: NonNullable<typeof process.report> & { excludeNetwork?: boolean } = process.report;
   // With network facts the report looks up the name of every peer, which can block for seconds.
@@ -99,7 +126,7 @@ export function descriptorLimit(): number {
   try {
     const { userLimits } = report.getReport() as { userLimits?: { open_files?: { soft?: unknown } } };
     const soft = userLimits?.open_files?.soft;
-    return typeof soft === 'number' ? Math.max(1, soft - RESERVED_DESCRIPTORS) : Number.POSITIVE_INFINITY;
+    return typeof soft === 'number' ? soft : undefined;
   } finally {
     report.excludeNetwork = excluded;
   }

@@ -19,7 +19,13 @@ test('an address is found by itself and by its block, IPv4 also when it is writt
 });
 
 test('an IPv4 block written as IPv6 finds IPv4 clients', () => {
-  assert.equal(list('::ffff:10.0.0.0/104').has(from('10.1.2.3')), true);
+  for (const block of ['::ffff:10.0.0.0/104', '::FFFF:a00:0/104', '0:0:0:0:0:ffff:10.0.0.0/104']) {
+    assert.equal(list(block).has(from('10.1.2.3')), true, block);
+    assert.equal(list(block).has(from('::ffff:a01:203')), true, block);
+    assert.equal(list(block).has(from('11.1.2.3')), false, block);
+  }
+  assert.equal(list('::ffff:10.0.0.1').has(from('10.0.0.1')), true);
+  assert.equal(list('::ffff:10.0.0.1').has(from('10.0.0.2')), false);
 });
 
 test('a link-local client is found whatever its zone', () => {
@@ -28,7 +34,15 @@ test('a link-local client is found whatever its zone', () => {
 
 test('a block of 0 bits is everything of its family', () => {
   assert.equal(list('0.0.0.0/0').has(from('203.0.113.9')), true);
+  assert.equal(list('0.0.0.0/0').has(from('::ffff:203.0.113.9')), true);
   assert.equal(list('::/0').has(from('2001:db8::1')), true);
+  for (const ipv6 of ['::/0', '::/80', '::ffff:0:0/95', '0::ffff:10.0.0.0/64']) {
+    assert.equal(list(ipv6).has(from('203.0.113.9')), false, ipv6);
+    assert.equal(list(ipv6).has(from('::ffff:203.0.113.9')), false, ipv6);
+  }
+  assert.equal(list('0.0.0.0/0').has(from('2001:db8::1')), false);
+  assert.equal(list('::ffff:0:0/96').has(from('203.0.113.9')), true);
+  assert.equal(list('::ffff:0:0/96').has(from('2001:db8::1')), false);
 });
 
 test('clients of UNIX sockets are found by the word unix only', () => {

@@ -1,9 +1,17 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { test } from 'node:test';
+import { Worker } from 'node:worker_threads';
 import { ManualClock } from '../../../src/clock.ts';
 import { type AcceptOptions, readLists } from '../../../src/reactor/accepting/accept-options.ts';
 import { Admission } from '../../../src/reactor/accepting/admission.ts';
-import { DescriptorCeiling, descriptorLimit, type NoDescriptor } from '../../../src/reactor/accepting/descriptors.ts';
+import {
+  DescriptorCeiling,
+  descriptorLimit,
+  type NoDescriptor,
+  softLimitOf,
+} from '../../../src/reactor/accepting/descriptors.ts';
 import { resolveServerOptions } from '../../../src/reactor/connection-options.ts';
 import type { Address } from '../../../src/transport/index.ts';
 
@@ -134,6 +142,30 @@ test('a client a proxy names is counted from then on, the proxy never', () => {
 
 test('the descriptor ceiling is the soft limit less its reserve, and finite under a test runner', () => {
   assert.ok(descriptorLimit() > 0);
+});
+
+test('the soft limit is read in what Linux says of the process, if it says so', () => {
+  const limits = (soft: string): string =>
+    `Limit                     Soft Limit           Hard Limit           Units     \nMax processes             96365                96365                processes \nMax open files            ${soft.padEnd(20)} 524288               files     \n`;
+  assert.equal(softLimitOf(limits('1024')), 1024);
+  assert.equal(softLimitOf(limits('unlimited')), Number.POSITIVE_INFINITY);
+  assert.equal(softLimitOf('Max processes 7 7 processes\n'), undefined);
+  assert.equal(softLimitOf(undefined), undefined);
+});
+
+test('no worker thread is waited for to learn the limit', { skip: !existsSync('/proc/self/limits') }, async (t) => {
+  // [0] holds the thread, [1] tells that it is going on.
+  const shared = new Int32Array(new SharedArrayBuffer(8));
+  const hold = `const { parentPort, workerData } = require('node:worker_threads');
+    parentPort.postMessage('held');
+    Atomics.wait(workerData, 0, 0, 10_000);
+    Atomics.store(workerData, 1, 1);`;
+  const thread = new Worker(hold, { eval: true, workerData: shared });
+  t.after(() => thread.terminate());
+  await once(thread, 'message');
+  descriptorLimit();
+  assert.equal(Atomics.load(shared, 1), 0, 'the thread is still held');
+  Atomics.notify(shared, 0);
 });
 
 test('a connection above the ceiling is refused until a descriptor below it is free again', () => {
