@@ -49,6 +49,7 @@ export class Activity implements Overdue {
   #movedAt: number;
   #readAt: number;
   #wroteAt: number;
+  /** Whether the output was seen waiting, and is looked at soon. */
   #looking = false;
   #seenOut = 0;
   #seenAwaited: number | undefined;
@@ -84,7 +85,7 @@ export class Activity implements Overdue {
     if (bytesOut !== this.#seenOut) this.#movedAt = now;
     this.#seenOut = bytesOut;
     this.#wroteAt = now;
-    if (waits) this.look();
+    if (waits && this.#looksAtOutput) this.look();
   }
 
   /** All output has left. */
@@ -121,6 +122,11 @@ export class Activity implements Overdue {
     else owner.inactive('write', writeTimeoutMs);
   }
 
+  /** Whether output that waits is of interest. */
+  get #looksAtOutput(): boolean {
+    return this.#limits.idleTimeoutMs > 0 || this.#limits.writeTimeoutMs > 0;
+  }
+
   /** Sees what left since the last look. */
   #notice(now: number): void {
     const { bytesOut, bytesOutAwaited } = this.#owner;
@@ -135,9 +141,9 @@ export class Activity implements Overdue {
 
   #wait(now: number, first: number, writing: boolean): void {
     const { idleTimeoutMs, writeTimeoutMs } = this.#limits;
-    this.#looking = this.#owner.outputWaits || this.#seenAwaited !== undefined;
+    this.#looking = this.#owner.outputWaits && this.#looksAtOutput;
     this.dueAt = first;
-    if (this.#looking) {
+    if (this.#looking || this.#seenAwaited !== undefined) {
       const shortest = Math.min(idleTimeoutMs > 0 ? idleTimeoutMs : NEVER, writing ? writeTimeoutMs : NEVER);
       this.dueAt = Math.min(first, now + shortest / LOOKS_WHILE_WRITING);
     }

@@ -12,6 +12,7 @@ const ownConnectionRows = {
   lingerTimeoutMs: { kind: 'number', fallback: 30_000, min: 1, max: 3_600_000, unit: 'ms' },
   highWaterBytes: { kind: 'number', fallback: 65_536, min: 1, max: 1_073_741_824, unit: 'bytes' },
   maxOutboundBytes: { kind: 'number', fallback: 16_777_216, min: 1, max: 2_147_483_647, unit: 'bytes' },
+  maxQueuedFiles: { kind: 'number', fallback: 1024, min: 1, max: 1_000_000, unit: 'count' },
   outboundPolicy: { kind: 'choice', fallback: 'close', choices: ['close', 'drop'] },
   noDelay: { kind: 'boolean', fallback: true },
   keepAliveMs: { kind: 'number', fallback: 60_000, min: 1000, max: 7_200_000, unit: 'ms', off: 0 },
@@ -67,7 +68,12 @@ export interface ConnectionOptions {
   readonly highWaterBytes?: number | undefined;
   /** Hard cap on unsent output in bytes; what happens above it says `outboundPolicy`. @defaultValue 16777216 */
   readonly maxOutboundBytes?: number | undefined;
-  /** `close` ends a connection whose output passes the cap, `drop` discards what would pass it. @defaultValue close */
+  /**
+   * Most files of `sendFile` that wait or are being sent; a further one is rejected, and `outboundPolicy` says whether the connection
+   * ends. @defaultValue 1024
+   */
+  readonly maxQueuedFiles?: number | undefined;
+  /** `close` ends a connection whose output passes a cap, `drop` discards what would pass it. @defaultValue close */
   readonly outboundPolicy?: 'close' | 'drop' | undefined;
   /** Longest message in bytes, given to the framer of a `FramedConnection`. @defaultValue 1048576 */
   readonly maxFrameBytes?: number | undefined;

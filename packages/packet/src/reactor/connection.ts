@@ -138,7 +138,7 @@ export class Connection {
    * A descriptor or handle stays yours: keep it open until the promise settles. Nobody has to await the promise.
    * @returns The bytes sent, once the last of them has left our queue.
    * @throws PacketError (as rejection) `ERR_PACKET_FILE` with `details.errno` and `details.sent`; `ERR_PACKET_ABORTED` when the
-   * connection or its output ends first; `ERR_PACKET_OPTION`.
+   * connection or its output ends first; `ERR_PACKET_OUTBOUND_FULL` when `maxQueuedFiles` wait; `ERR_PACKET_OPTION`.
    */
   sendFile(file: FileSource, options: SendFileOptions = {}): Promise<number> {
     const sent = this.#sendFile(file, options);

@@ -74,6 +74,7 @@ export class FileQueue {
   readonly #host: FileQueueHost;
   readonly #items: (Uint8Array | readonly Uint8Array[] | FileJob | typeof END)[] = [];
   #bytes = 0;
+  #count = 0;
   /** The file that is being opened or is in the transport. */
   #current: FileJob | undefined;
   #gone: PacketError | undefined;
@@ -85,6 +86,11 @@ export class FileQueue {
   /** Bytes of output that wait here behind a file; the files themselves are not counted. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** Files that wait or are being sent. */
+  get count(): number {
+    return this.#count;
   }
 
   /** Takes output in its place. */
@@ -107,6 +113,7 @@ export class FileQueue {
   pushFile(source: FileSource, offset: number, length: number | undefined): Promise<number> {
     const job = new FileJob(source, offset, length);
     this.#items.push(job);
+    this.#count++;
     this.#advance();
     return job.promise;
   }
@@ -161,6 +168,7 @@ export class FileQueue {
     this.#items.shift();
     if (file !== undefined) failure = await this.#handOver(job, file);
     this.#current = undefined;
+    this.#count--;
     this.#advance();
     await file?.close();
     if (failure === undefined) job.resolve(file?.length ?? 0);

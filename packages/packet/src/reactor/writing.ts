@@ -83,6 +83,7 @@ export class Writing implements FileQueueHost {
     const { offset, length } = checkFile(source, options);
     if (!this.#host.live) return Promise.reject(goneBefore('the connection is closed'));
     if (this.#ended) return Promise.reject(goneBefore('the output has ended'));
+    if (this.#files !== undefined && this.#files.count >= this.#options.maxQueuedFiles) return this.#tooManyFiles();
     this.#files ??= new FileQueue(this);
     const sent = this.#files.pushFile(source, offset, length);
     if (this.#host.transport !== undefined) this.#host.wrote(this.#pending(this.#host.transport));
@@ -171,6 +172,15 @@ export class Writing implements FileQueueHost {
       }),
     );
     return true;
+  }
+
+  #tooManyFiles(): Promise<never> {
+    const limit = this.#options.maxQueuedFiles;
+    const error = new PacketError('ERR_PACKET_OUTBOUND_FULL', `sendFile: ${limit} files wait already`, {
+      details: { limit, seen: limit + 1 },
+    });
+    this.#host.overflowed(error);
+    return Promise.reject(error);
   }
 
   #belowHighWater(pending: number): boolean {

@@ -198,3 +198,18 @@ test('one that waits for the room of another is active while that one is', () =>
   clock.advance(1050);
   assert.equal(kindOf(mover), 'idle');
 });
+
+test('output that begins to wait while something else is looked at is late after the write timeout all the same', () => {
+  for (const others of [{ readTimeoutMs: 3_600_000 }, { idleTimeoutMs: 3_600_000 }]) {
+    const { clock, deadlines } = stage();
+    const mover = new Mover(clock, deadlines, { ...others, writeTimeoutMs: 60_000 });
+    mover.expectsInput = false;
+    mover.bytesOutAwaited = 0;
+    mover.activity.look();
+    clock.advance(10);
+    mover.send(100, 0);
+    clock.advance(60_000 * 1.05);
+    assert.equal(kindOf(mover), 'write');
+    assert.ok((mover.ended?.at ?? 0) >= 60_010);
+  }
+});

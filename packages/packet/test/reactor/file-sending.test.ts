@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { closeSync, fstatSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -378,3 +379,33 @@ onEveryEngine('a server that drains finishes a file that is under way', async (w
   await client.journal.saw('unbind');
   assert.equal(client.journal.bytes, size);
 });
+
+onEveryEngine(
+  'more than maxQueuedFiles end the connection, or with outboundPolicy drop are only refused',
+  async (world, t) => {
+    const path = fileWith(t, 'file');
+    const ending = await world.pair({ maxQueuedFiles: 2 });
+    const sent = [1, 2, 3].map(() => fails(ending.server.sendFile(path)));
+    const [first, second, third] = await Promise.all(sent);
+    assert.deepEqual([first?.code, second?.code], ['ERR_PACKET_ABORTED', 'ERR_PACKET_ABORTED']);
+    assert.equal(third?.code, 'ERR_PACKET_OUTBOUND_FULL');
+    assert.deepEqual(third?.details, { limit: 2, seen: 3 });
+    await ending.server.journal.saw('unbind');
+    assertEnded(ending.server.journal, 'limit', 'ERR_PACKET_OUTBOUND_FULL');
+    await ending.client.journal.saw('unbind');
+
+    const dropping = await world.pair({ maxQueuedFiles: 2, outboundPolicy: 'drop' });
+    const limits: unknown[] = [];
+    const hear = (event: unknown): void => void limits.push(event);
+    subscribe('packet:connection.limit', hear);
+    t.cleanup(() => unsubscribe('packet:connection.limit', hear));
+    const two = [dropping.server.sendFile(path), dropping.server.sendFile(path)];
+    const refused = await fails(dropping.server.sendFile(path));
+    assert.equal(refused.code, 'ERR_PACKET_OUTBOUND_FULL');
+    assert.equal(limits.length, 1);
+    assert.deepEqual(await Promise.all(two), [4, 4]);
+    // Those that were sent make room.
+    assert.deepEqual(await Promise.all([dropping.server.sendFile(path), dropping.server.sendFile(path)]), [4, 4]);
+    assert.equal((await received(dropping.client, 16)).toString(), 'filefilefilefile');
+  },
+);
