@@ -230,6 +230,10 @@ export class ConnectionCore
     this.writing.drained();
   }
 
+  backedUp(): void {
+    this.writing.backedUp();
+  }
+
   ended(clean: boolean): void {
     if (this.#state !== OPEN) return;
     this.#forgetDeadline();

@@ -31,8 +31,10 @@ export class Writing implements FileQueueHost {
   readonly #host: WritingHost;
   readonly #options: ResolvedConnectionOptions;
   #ended = false;
-  /** The high-water mark was passed, and `drained` is owed. */
+  /** The high-water mark was passed. */
   #full = false;
+  /** The handler was told so, and is owed `drained`. */
+  #told = false;
   /** Only while a file is under way. */
   #files: FileQueue | undefined;
   /** What moves another connection's input here. */
@@ -46,7 +48,7 @@ export class Writing implements FileQueueHost {
   send(bytes: Uint8Array): boolean {
     const { transport } = this.#host;
     if (this.#ended || transport === undefined || !this.#host.live) return false;
-    if (bytes.length === 0) return !this.#full;
+    if (bytes.length === 0) return this.#mayGoOn();
     if (this.#mayOverflow(bytes.length) && this.#overflows(this.#pending(transport), bytes.length)) return false;
     if (this.#files === undefined) transport.write(bytes);
     else this.#files.push(bytes, bytes.length);
@@ -58,7 +60,7 @@ export class Writing implements FileQueueHost {
     if (this.#ended || transport === undefined || !this.#host.live) return false;
     let length = 0;
     for (const part of parts) length += part.length;
-    if (length === 0) return !this.#full;
+    if (length === 0) return this.#mayGoOn();
     if (this.#mayOverflow(length) && this.#overflows(this.#pending(transport), length)) return false;
     if (this.#files === undefined) transport.write(parts);
     else this.#files.push(parts, length);
@@ -129,7 +131,15 @@ export class Writing implements FileQueueHost {
     this.feeder?.targetDrained();
     if (!this.#full) return;
     this.#full = false;
+    if (!this.#told) return;
+    this.#told = false;
     this.#host.roomAgain();
+  }
+
+  /** Output the transport had counted as taken could not leave. */
+  backedUp(): void {
+    const { transport } = this.#host;
+    if (transport !== undefined) this.#note(this.#pending(transport));
   }
 
   // ---- what the files report -----------------------------------------------------------------------------------------
@@ -164,6 +174,7 @@ export class Writing implements FileQueueHost {
     const seen = pending + length;
     if (seen <= limit) return false;
     this.#full = true;
+    this.#told = true;
     // Nothing waits, so the transport will not say `drained`.
     if (pending === 0) queueMicrotask(() => this.drained());
     this.#host.overflowed(
@@ -184,8 +195,17 @@ export class Writing implements FileQueueHost {
   }
 
   #belowHighWater(pending: number): boolean {
+    this.#note(pending);
+    return this.#mayGoOn();
+  }
+
+  #mayGoOn(): boolean {
+    if (this.#full) this.#told = true;
+    return !this.#full;
+  }
+
+  #note(pending: number): void {
     this.#host.wrote(pending);
     if (pending > this.#options.highWaterBytes) this.#full = true;
-    return !this.#full;
   }
 }

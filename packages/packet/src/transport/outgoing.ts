@@ -1,7 +1,7 @@
 import { read } from 'node:fs';
 import { PacketError, wrapError } from '../errors.ts';
 
-/** Most bytes a transport hands down before the ones below are taken; the rest waits in {@link Outgoing}. */
+/** Most bytes a transport without a stream hands down at once. */
 export const SLICE_BYTES: number = 256 * 1024;
 
 /** Most bytes of a file held in memory per transport, beside what is on its way. */
@@ -9,6 +9,13 @@ const FILE_READ_BYTES = 64 * 1024;
 
 /** Items taken before the list is moved to its front again. */
 const COMPACT_AFTER = 1024;
+
+/** Shorter writes are copied together: held one by one, each would cost more than itself. */
+export const SMALL_BYTES = 1024;
+
+/** Size of the first block short writes are copied into, and of the largest; each is twice the one before. */
+const FIRST_BLOCK_BYTES = 1024;
+const LARGEST_BLOCK_BYTES = 16 * 1024;
 
 const NOTHING = new Uint8Array(0);
 
@@ -32,6 +39,40 @@ class FileRange {
   }
 }
 
+/** Short writes, copied together. */
+class Block {
+  readonly #bytes: Buffer;
+  #from = 0;
+  #to = 0;
+
+  constructor(size: number) {
+    this.#bytes = Buffer.allocUnsafeSlow(size);
+  }
+
+  get size(): number {
+    return this.#bytes.byteLength;
+  }
+
+  get isEmpty(): boolean {
+    return this.#from === this.#to;
+  }
+
+  /** Takes a copy; false without room for all of it. */
+  add(bytes: Uint8Array): boolean {
+    if (this.#to + bytes.byteLength > this.#bytes.byteLength) return false;
+    this.#bytes.set(bytes, this.#to);
+    this.#to += bytes.byteLength;
+    return true;
+  }
+
+  /** The first bytes, `limit` at most. What is added later comes behind them and changes nothing. */
+  take(limit: number): Uint8Array {
+    const from = this.#from;
+    this.#from = Math.min(this.#to, from + limit);
+    return this.#bytes.subarray(from, this.#from);
+  }
+}
+
 /**
  * Output that waits its turn: bytes and ranges of open files, in order, in constant memory per file.
  *
@@ -40,7 +81,7 @@ class FileRange {
  */
 export class Outgoing {
   readonly #wake: () => void;
-  #items: (Uint8Array | FileRange)[] = [];
+  #items: (Uint8Array | Block | FileRange)[] = [];
   #first = 0;
   #bytes = 0;
   #accepted = 0;
@@ -66,7 +107,8 @@ export class Outgoing {
 
   push(bytes: Uint8Array): void {
     if (bytes.byteLength === 0) return;
-    this.#items.push(bytes);
+    if (bytes.byteLength < SMALL_BYTES) this.#addSmall(bytes);
+    else this.#items.push(bytes);
     this.#bytes += bytes.byteLength;
     this.#accepted += bytes.byteLength;
   }
@@ -81,6 +123,7 @@ export class Outgoing {
     const item = this.#items[this.#first];
     if (item === undefined) return undefined;
     if (item instanceof FileRange) return this.#takeFile(item, limit);
+    if (item instanceof Block) return this.#takeBlock(item, limit);
     this.#bytes -= Math.min(item.byteLength, limit);
     if (item.byteLength <= limit) {
       this.#shift();
@@ -102,6 +145,21 @@ export class Outgoing {
       item.chunk = undefined;
       if (!item.reading) process.nextTick(item.done, error);
     }
+  }
+
+  #addSmall(bytes: Uint8Array): void {
+    const last = this.#items.at(-1);
+    if (last instanceof Block && last.add(bytes)) return;
+    const block = new Block(last instanceof Block ? Math.min(LARGEST_BLOCK_BYTES, 2 * last.size) : FIRST_BLOCK_BYTES);
+    block.add(bytes);
+    this.#items.push(block);
+  }
+
+  #takeBlock(block: Block, limit: number): Uint8Array {
+    const bytes = block.take(limit);
+    this.#bytes -= bytes.byteLength;
+    if (block.isEmpty) this.#shift();
+    return bytes;
   }
 
   #takeFile(file: FileRange, limit: number): Uint8Array | undefined {

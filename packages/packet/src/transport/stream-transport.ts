@@ -4,11 +4,20 @@ import { PacketError } from '../errors.ts';
 import { formatAddress, localAddressOf, remoteAddressOf, UNNAMED } from './address.ts';
 import { goneError, reasonOf } from './close-reasons.ts';
 import type { DetachedSocket } from './detached.ts';
-import { type FileDone, Outgoing, SLICE_BYTES } from './outgoing.ts';
+import { type FileDone, Outgoing, SMALL_BYTES } from './outgoing.ts';
 import type { Address, CloseReason, SocketTuning, Transport, TransportSink } from './transport.ts';
 
 const OWNER: unique symbol = Symbol('packet.transport');
 const EMPTY = Buffer.alloc(0);
+
+/**
+ * Most bytes given to a stream before it has taken those of before; the rest waits in an {@link Outgoing}. A stream does not
+ * tell how much of a write has left, so this is the step in which progress is seen.
+ */
+const SLICE_BYTES = 64 * 1024;
+
+/** Most bytes held back inside `bytes` to leave together: they count as taken. */
+const HELD_BYTES = 64 * 1024;
 
 /** Up to here copying several writes into one is cheaper than a gathering system call. */
 const COPY_BYTES = 16 * 1024;
@@ -187,8 +196,8 @@ export class StreamTransport implements Transport {
   #writeOne(bytes: Uint8Array): void {
     const size = bytes.byteLength;
     if (size === 0) return;
-    const stream = this.#stream;
-    if (!this.#direct || stream.writableLength + this.#heldBytes + size > SLICE_BYTES) {
+    if (this.#heldBytes + size > HELD_BYTES) this.#flushHeld();
+    if (!this.#direct || !this.#fits(size)) {
       this.#flushHeld();
       this.#queue().push(bytes);
       if (this.#open) this.#feed();
@@ -198,9 +207,16 @@ export class StreamTransport implements Transport {
     if (this.#gathering) {
       this.#hold(bytes, size);
     } else {
+      const stream = this.#stream;
       stream.write(bytes, this.#notify);
       if (stream.writableLength !== 0 && !this.#waiting) this.#wait();
     }
+  }
+
+  /** Whether the stream may be given these bytes now: behind others only so many, and none that are better copied together. */
+  #fits(size: number): boolean {
+    const ahead = this.#stream.writableLength;
+    return ahead === 0 ? size <= SLICE_BYTES : size >= SMALL_BYTES && ahead + this.#heldBytes + size <= SLICE_BYTES;
   }
 
   #writeMany(parts: readonly Uint8Array[]): void {
@@ -233,7 +249,7 @@ export class StreamTransport implements Transport {
     this.#heldBytes = 0;
     if (more === undefined) {
       stream.write(first, this.#notify);
-    } else if (size <= COPY_BYTES) {
+    } else if (size <= COPY_BYTES || size < SMALL_BYTES * more.length) {
       stream.write(Buffer.concat([first, ...more], size), this.#notify);
     } else {
       stream.cork();
@@ -242,6 +258,12 @@ export class StreamTransport implements Transport {
       stream.uncork();
     }
     if (stream.writableLength !== 0 && !this.#waiting) this.#wait();
+  }
+
+  /** What was written inside `bytes` leaves, or the sink learns that it could not. */
+  #leave(): void {
+    this.#flushHeld();
+    if (this.#stream.writableLength !== 0 && this.#reason === undefined) this.#sink.backedUp?.();
   }
 
   #accepted(): number {
@@ -371,7 +393,7 @@ export class StreamTransport implements Transport {
       this.#sink.bytes(chunk);
     } finally {
       this.#gathering = false;
-      if (this.#held !== undefined) this.#flushHeld();
+      if (this.#held !== undefined) this.#leave();
     }
   }
 

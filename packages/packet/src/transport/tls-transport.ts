@@ -189,6 +189,11 @@ export class SecureTransport implements Transport, TransportSink {
   }
 
   /** Internal. */
+  backedUp(): void {
+    if (this.#reason === undefined && this.#socket !== undefined) this.#sink.backedUp?.();
+  }
+
+  /** Internal. */
   ended(_clean: boolean): void {
     this.#innerEnded = true;
     this.#lookForEnd();

@@ -133,7 +133,8 @@ export interface Transport {
   readonly remote: Address | undefined;
   /**
    * Bytes accepted by `write` that the kernel has not taken yet; of a file only what was read. What `bytes` writes
-   * leaves when it returns and counts as taken, as does what is under way to the thread that owns a relayed socket.
+   * leaves when it returns and counts as taken, up to 64 KiB, as does what is under way to the thread that owns a
+   * relayed socket.
    */
   readonly pendingBytes: number;
   readonly bytesIn: number;
@@ -172,6 +173,8 @@ export interface TransportSink {
   bytes(chunk: Buffer): void;
   /** All pending output was taken after some of it had to wait. */
   drained(): void;
+  /** Not all that was written inside `bytes` could leave when it returned; `pendingBytes` says what waits. */
+  backedUp?(): void;
   /** The peer sends no more. `clean` is false for TLS without close_notify. */
   ended(clean: boolean): void;
   /** Last, exactly once, also when opening failed. */

@@ -30,6 +30,45 @@ onEveryEngine(
   },
 );
 
+onEveryEngine('the write timeout and the cap hold for answers given inside receiveData too', async (world) => {
+  class Answers extends Recorder {
+    override receiveData(data: Buffer): void {
+      super.receiveData(data);
+      for (let more = 0; more < 3; more++) this.sendData(pattern(20_000));
+    }
+  }
+  for (const [options, by, code] of [
+    [{ writeTimeoutMs: 1000 }, 'timeout', 'ERR_PACKET_TIMEOUT'],
+    [{ writeTimeoutMs: 0, maxOutboundBytes: 65_536 }, 'limit', 'ERR_PACKET_OUTBOUND_FULL'],
+  ] as const) {
+    const listener = await world.serve(Answers, undefined, options);
+    const client = world.reactor.connect({ port: listener.port, host: '127.0.0.1', args: [] }, Recorder);
+    const server = await world.accepted();
+    await server.journal.saw('connectionCompleted');
+    await client.journal.saw('connectionCompleted');
+    client.pause();
+    // Small questions, so that it is only what the answers find no room for that waits.
+    while (server.pendingBytes === 0 && server.journal.unbinds === 0) {
+      const { bytes } = server.journal;
+      client.sendData('?');
+      await world.until(() => server.journal.bytes > bytes || server.journal.unbinds > 0);
+      await world.settle();
+    }
+    if (by === 'limit') {
+      while (server.journal.unbinds === 0) {
+        client.sendData('?');
+        await world.settle();
+      }
+    }
+    assert.ok(server.pendingBytes < 1_000_000);
+    world.clock.advance(1050);
+    await server.journal.saw('unbind');
+    assertEnded(server.journal, by, code);
+    client.closeConnection();
+    await listener.stop();
+  }
+});
+
 onEveryEngine('a peer that reads slowly is not cut by the write timeout', async (world) => {
   const { server, client } = await world.pair({ writeTimeoutMs: 1000, firstByteTimeoutMs: 0 });
   client.pause();

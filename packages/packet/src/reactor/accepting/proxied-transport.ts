@@ -99,6 +99,10 @@ export class ProxiedTransport implements Transport, TransportSink {
     else this.#drainedDue = true;
   }
 
+  backedUp(): void {
+    this.#sink?.backedUp?.();
+  }
+
   ended(_clean: boolean): void {
     // While paused, which it is from NAMED on, the transport below tells no end.
     if (this.#state !== READING) return;
