@@ -16,6 +16,8 @@ export interface Link {
   credit(bytes: number): void;
   /** All output was sent. */
   end(): void;
+  /** The other side's end is not waited for. */
+  expectNoMore(): void;
   /** Socket options, for whoever has the socket. */
   tune(tuning: SocketTuning): void;
   /** Answered by {@link LinkTransport.linkClosed}. */
@@ -138,6 +140,10 @@ export class LinkTransport implements Transport {
     if (this.#reason !== undefined || this.#abortReason !== undefined || this.#ending) return;
     this.#ending = true;
     this.#flushSoon();
+  }
+
+  expectNoMore(): void {
+    if (this.#reason === undefined && this.#abortReason === undefined) this.#link.expectNoMore();
   }
 
   abort(reason: CloseReason): void {

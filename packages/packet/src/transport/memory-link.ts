@@ -114,6 +114,14 @@ export class MemoryEnd implements Acceptable, Link {
     this.#wire.post(() => this.#closeIfBothEnded());
   }
 
+  expectNoMore(): void {
+    this.#wire.post(() => {
+      this.#peerEnded = true;
+      this.#first ??= 'peer';
+      this.#closeIfBothEnded();
+    });
+  }
+
   abort(reason: CloseReason): void {
     this.#leave(this.#transport?.hasUnread === true);
     this.#wire.post(() => this.#transport?.linkClosed(reason));

@@ -90,6 +90,10 @@ export class PendingTransport implements Transport {
     else this.#ending = true;
   }
 
+  expectNoMore(): void {
+    this.#found?.expectNoMore?.();
+  }
+
   abort(reason: CloseReason): void {
     if (this.#found !== undefined) {
       this.#reason ??= reason;

@@ -33,6 +33,10 @@ class PortLink implements Link {
     this.#port.post({ do: 'end' });
   }
 
+  expectNoMore(): void {
+    this.#port.post({ do: 'expectNoMore' });
+  }
+
   tune(tuning: SocketTuning): void {
     this.#port.post({ do: 'tune', tuning });
   }

@@ -209,6 +209,7 @@ class Bridge implements TransportSink {
     if (message instanceof ArrayBuffer) this.#write(message);
     else if (typeof message === 'number') this.#credited(message);
     else if (message.do === 'end') this.#transport?.end();
+    else if (message.do === 'expectNoMore') this.#transport?.expectNoMore?.();
     else if (message.do === 'tune') this.#transport?.tune(message.tuning);
     else if (message.do === 'abort') this.abort(decodeReason(message.reason));
     else if (message.do === 'move') this.#move(new OwnPort(message.port));

@@ -24,6 +24,7 @@ export type ToOwner =
   | number
   | { readonly do: 'open'; readonly windowBytes: number }
   | { readonly do: 'end' }
+  | { readonly do: 'expectNoMore' }
   | { readonly do: 'tune'; readonly tuning: SocketTuning }
   | { readonly do: 'abort'; readonly reason: WireReason }
   | { readonly do: 'refuse' }

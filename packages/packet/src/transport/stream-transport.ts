@@ -158,6 +158,15 @@ export class StreamTransport implements Transport {
     if (this.#direct) this.#stream.end();
   }
 
+  expectNoMore(): void {
+    if (this.#reason !== undefined || this.#peerEnded) return;
+    this.#peerEnded = true;
+    this.#first ??= 'peer';
+    if (!this.#finished) return;
+    this.#settle({ by: this.#first, clean: true });
+    if (this.#streamClosed) process.nextTick(gone, this);
+  }
+
   abort(reason: CloseReason): void {
     if (this.#reason !== undefined) return;
     this.#flushHeld(); // it counts as taken

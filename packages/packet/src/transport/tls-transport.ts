@@ -256,6 +256,8 @@ export class SecureTransport implements Transport, TransportSink {
   /** Node closes its socket once both sides have ended; at any other time something failed that had no error. */
   #gone(socket: TLSSocket): void {
     if (!socket.readableEnded || !socket.writableFinished) this.#fail(tlsError(new Error('closed')));
+    // A peer that keeps its socket open after close_notify must not keep the connection.
+    else if (this.#reason === undefined) this.#inner.expectNoMore?.();
   }
 
   // Input and the end.

@@ -154,6 +154,11 @@ export interface Transport {
   writeFile(fd: number, offset: number, length: number, done: (error?: PacketError) => void): void;
   /** FIN after all output. Reading goes on; the transport closes itself when both sides ended. */
   end(): void;
+  /**
+   * The peer's end was told by a layer above (close_notify): its FIN is not waited for. Where it is absent the
+   * transport stays open until the FIN comes.
+   */
+  expectNoMore?(): void;
   /** Drops pending output and closes; `reason` comes back unchanged in `closed`. */
   abort(reason: CloseReason): void;
   /** While paused neither `bytes` nor `ended` arrive; `closed` may. */
