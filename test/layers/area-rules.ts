@@ -3,18 +3,19 @@ import type { RepositoryFile } from '../repository.ts';
 import { importsOf } from './imports.ts';
 
 const SOURCES = 'packages/packet/src/';
-const BASE = ['errors', 'options', 'events', 'clock', 'deadlines'];
+const BASE = ['errors', 'options', 'events', 'clock', 'deadlines', 'thenable'];
 
 /**
  * Which area of `@packet/core` may import which: a folder below `src`, or one of the files beside them.
  * Adding an arrow is an architecture decision: say why in ARCHITECTURE.md.
  *
- *   errors, options, events, clock, deadlines ← transport ← reactor ← workers
+ *   errors, options, events, clock, deadlines, thenable ← transport ← reactor ← workers
  *   errors, options ← framing ← reactor
  */
 const ARROWS: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   clock: [],
+  thenable: [],
   deadlines: ['clock'],
   options: ['errors'],
   events: ['errors'],

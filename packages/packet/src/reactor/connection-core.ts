@@ -1,5 +1,6 @@
 import { PacketError } from '../errors.ts';
 import { type ConnectionFacts, publish } from '../events.ts';
+import { isThenable, whenSettled } from '../thenable.ts';
 import type { Address, CloseReason, TlsInfo, Transport } from '../transport/index.ts';
 import type { WorkerProxies } from '../workers/index.ts';
 import type { ProxyFacts } from './accepting/proxy-gate.ts';
@@ -15,7 +16,6 @@ import type { ProxyEnd } from './proxying.ts';
 import { Reading, type ReadingHost } from './reading.ts';
 import { finalReason, timedOut } from './reasons.ts';
 import { layTls, type StartTlsOptions, startTls, type TlsHost } from './securing.ts';
-import { isThenable, whenSettled } from './thenable.ts';
 import type { Ask, AskOptions, AskOrigin, WorkerService } from './worker-service.ts';
 import { Writing, type WritingHost } from './writing.ts';
 

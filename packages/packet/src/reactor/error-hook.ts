@@ -1,6 +1,6 @@
 import { type ConnectionFacts, observed, publish } from '../events.ts';
+import { isThenable, whenSettled } from '../thenable.ts';
 import type { BlockedWatch } from './blocked-watch.ts';
-import { isThenable, whenSettled } from './thenable.ts';
 
 /** What went wrong where, for the error hook. */
 export interface ErrorContext {

@@ -224,7 +224,7 @@ function isHandle(source: unknown): source is FileHandle {
   return typeof source === 'object' && source !== null && 'fd' in source && typeof source.fd === 'number';
 }
 
-const statOf: (fd: number) => Promise<Stats> = promisify(fstat);
+const statDescriptor: (fd: number) => Promise<Stats> = promisify(fstat);
 
 async function openFile(job: FileJob): Promise<OpenFile> {
   const { source } = job;
@@ -242,7 +242,7 @@ async function openFile(job: FileJob): Promise<OpenFile> {
 }
 
 async function measured(job: FileJob, fd: number, close: () => Promise<void>): Promise<OpenFile> {
-  const stat = await statOf(fd);
+  const stat = await statDescriptor(fd);
   if (!stat.isFile()) {
     throw Object.assign(new Error('not a regular file'), stat.isDirectory() ? { code: 'EISDIR' } : {});
   }

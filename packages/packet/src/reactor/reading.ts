@@ -1,10 +1,10 @@
 import { PacketError } from '../errors.ts';
 import type { ConnectionFacts } from '../events.ts';
 import { type Framer, INCOMPLETE } from '../framing/index.ts';
+import { isThenable, whenSettled } from '../thenable.ts';
 import type { BlockedWatch } from './blocked-watch.ts';
 import type { Connection } from './connection.ts';
 import type { Pump } from './proxying.ts';
-import { isThenable, whenSettled } from './thenable.ts';
 
 /** What the reading side needs from the connection it belongs to. */
 export interface ReadingHost {

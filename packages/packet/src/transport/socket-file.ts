@@ -13,12 +13,12 @@ export class SocketFile {
 
   /** The one that is at `path` now. */
   static at(path: string): SocketFile {
-    return new SocketFile(path, statOf(path));
+    return new SocketFile(path, lstatNow(path));
   }
 
   /** Removes it, unless it is gone or another has taken its place. */
   remove(): void {
-    const now = statOf(this.#path);
+    const now = lstatNow(this.#path);
     if (now === undefined || now.ino !== this.#made?.ino || now.dev !== this.#made.dev) return;
     try {
       unlinkSync(this.#path);
@@ -29,6 +29,6 @@ export class SocketFile {
   }
 }
 
-function statOf(path: string): Stats | undefined {
+function lstatNow(path: string): Stats | undefined {
   return lstatSync(path, { throwIfNoEntry: false });
 }

@@ -44,16 +44,16 @@ export function pathInUse(path: string): NodeJS.ErrnoException {
  */
 export async function removeStaleSocket(path: string): Promise<boolean> {
   if (NAMED_PIPES) return false;
-  const before = await statOf(path);
+  const before = await lstatIfPossible(path);
   if (before === undefined || !before.isSocket() || !(await refusesConnections(path))) return false;
-  const now = await statOf(path);
+  const now = await lstatIfPossible(path);
   // Another server may have replaced it while we asked.
   if (now === undefined || now.ino !== before.ino || now.dev !== before.dev) return false;
   unlinkSync(path);
   return true;
 }
 
-function statOf(path: string): Promise<Stats | undefined> {
+function lstatIfPossible(path: string): Promise<Stats | undefined> {
   return lstat(path).catch(() => undefined);
 }
 

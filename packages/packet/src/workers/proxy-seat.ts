@@ -1,8 +1,8 @@
 import { PacketError } from '../errors.ts';
 import type { WorkerFacts } from '../events.ts';
+import { isThenable } from '../thenable.ts';
 import { callName, type WorkerLoss } from './call-errors.ts';
 import type { Call, CallTable } from './calls.ts';
-import { isThenable } from './thenable.ts';
 import { DefaultWorkerProxy, WorkerProxy, type WorkerProxyClass, type WorkerRequest } from './worker-proxy.ts';
 
 /** Runs a callback and tells of it if it holds the event loop. */

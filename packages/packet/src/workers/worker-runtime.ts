@@ -1,10 +1,10 @@
 import { messageOf, PacketError } from '../errors.ts';
 import type { Reactor } from '../reactor/index.ts';
+import { isThenable } from '../thenable.ts';
 import { encodeError } from './error-codec.ts';
 import type { Frame, Lane, LaneSink } from './lane.ts';
 import { type BootOrder, CALL_HEAD, type CallValue } from './protocol.ts';
 import { RunningCall } from './running-call.ts';
-import { isThenable } from './thenable.ts';
 import { attachWorker, type Worker, type WorkerSurroundings } from './worker.ts';
 import { findWorkerClass, methodsOf, receivesData, type WorkerMethod } from './worker-module.ts';
 import { serviceRows } from './worker-options.ts';

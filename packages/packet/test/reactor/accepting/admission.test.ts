@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
+import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { ManualClock } from '../../../src/clock.ts';
@@ -154,18 +157,23 @@ test('the soft limit is read in what Linux says of the process, if it says so', 
 });
 
 test('no worker thread is waited for to learn the limit', { skip: !existsSync('/proc/self/limits') }, async (t) => {
-  // [0] holds the thread, [1] tells that it is going on.
-  const shared = new Int32Array(new SharedArrayBuffer(8));
-  const hold = `const { parentPort, workerData } = require('node:worker_threads');
-    parentPort.postMessage('held');
-    Atomics.wait(workerData, 0, 0, 10_000);
-    Atomics.store(workerData, 1, 1);`;
-  const thread = new Worker(hold, { eval: true, workerData: shared });
+  const folder = await mkdtemp(join(tmpdir(), 'packet-'));
+  t.after(() => rm(folder, { recursive: true }));
+  const fifo = join(folder, 'pid');
+  execFileSync('mkfifo', [fifo]);
+  // Held by a child until that is killed; [0] tells that the thread has gone on.
+  const shared = new Int32Array(new SharedArrayBuffer(4));
+  const hold = `const { workerData } = require('node:worker_threads');
+    const { spawnSync } = require('node:child_process');
+    spawnSync('sh', ['-c', 'echo $$ > "$0"; exec sleep 5', workerData.fifo]);
+    Atomics.store(workerData.shared, 0, 1);`;
+  const thread = new Worker(hold, { eval: true, workerData: { shared, fifo } });
   t.after(() => thread.terminate());
-  await once(thread, 'message');
+  const child = Number(await readFile(fifo, 'latin1'));
   descriptorLimit();
-  assert.equal(Atomics.load(shared, 1), 0, 'the thread is still held');
-  Atomics.notify(shared, 0);
+  const wentOn = Atomics.load(shared, 0);
+  process.kill(child);
+  assert.equal(wentOn, 0, 'the thread is still held');
 });
 
 test('a connection above the ceiling is refused until a descriptor below it is free again', () => {
