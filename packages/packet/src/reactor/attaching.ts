@@ -3,11 +3,12 @@ import type { AttachSource } from '../transport/index.ts';
 import { beginConnection } from './beginning.ts';
 import type { Connection } from './connection.ts';
 import { ConnectionCore } from './connection-core.ts';
-import { type ConnectionOptions, type ResolvedConnectionOptions, resolveAttachOptions } from './connection-options.ts';
+import { type AttachOptions, type ResolvedAttachOptions, resolveAttachOptions } from './connection-options.ts';
 import type { ListenerHost } from './listener.ts';
+import { AttachedTls, type TlsSettings } from './securing.ts';
 
 /** Checks what `attach` was given. @throws PacketError `ERR_PACKET_OPTION`; nothing was taken over. */
-export function planAttach(source: AttachSource & ConnectionOptions): ResolvedConnectionOptions {
+export function planAttach(source: AttachSource & AttachOptions): ResolvedAttachOptions {
   const options = resolveAttachOptions({ ...source });
   checkSource(source);
   return options;
@@ -16,14 +17,25 @@ export function planAttach(source: AttachSource & ConnectionOptions): ResolvedCo
 /** Makes the connection of what is open already. @throws PacketError as `Reactor.attach`; nothing was taken over. */
 export function beginAttached(
   host: ListenerHost,
-  options: ResolvedConnectionOptions,
+  settings: TlsSettings,
+  options: ResolvedAttachOptions,
   source: AttachSource,
   handler: Connection,
   init: ((connection: Connection) => unknown) | undefined,
 ): void {
   const core = new ConnectionCore(
     host.nextConnectionId(),
-    { side: 'client', host, options, openTimeoutMs: 0, firstByteTimeoutMs: 0, drainGraceMs: 0 },
+    {
+      side: options.side,
+      host,
+      options,
+      openTimeoutMs: 0,
+      firstByteTimeoutMs: 0,
+      drainGraceMs: 0,
+      tls: new AttachedTls(settings, options.side),
+      // Its engine did not make the socket.
+      tunes: true,
+    },
     handler,
   );
   // Before it counts: what cannot be attached leaves nothing behind.

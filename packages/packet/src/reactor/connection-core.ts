@@ -194,6 +194,10 @@ export class ConnectionCore
     this.#forgetDeadline();
     this.#await('first-byte', this.#setup.firstByteTimeoutMs);
     this.#openedAt = this.#host.clock.now();
+    if (this.#setup.tunes === true) {
+      const { noDelay, keepAliveMs } = this.#options;
+      this.#transport?.tune({ noDelay, keepAliveMs });
+    }
     if (this.#options.idleTimeoutMs > 0 || this.#options.readTimeoutMs > 0) this.#watchActivity();
     else this.wrote(this.pendingBytes);
     publish('packet:connection.opened', () => this.facts());

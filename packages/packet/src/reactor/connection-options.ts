@@ -128,6 +128,12 @@ export interface ClientOptions extends ConnectionOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Limits and timeouts of an attached connection. */
+export interface AttachOptions extends ConnectionOptions {
+  /** What it is in `connection.side`, and in the TLS handshake of its `startTls`. @defaultValue client */
+  readonly side?: 'client' | 'server' | undefined;
+}
+
 /** Where a server listens: a port (on `localhost` unless `host` says otherwise; 0 lets the system choose), a UNIX path, or a descriptor. */
 export type ListenAt =
   | { readonly host?: string | undefined; readonly port: number }
@@ -143,6 +149,8 @@ export type ResolvedConnectionOptions = Resolved<typeof connectionRows>;
 export type ResolvedServerOptions = Resolved<typeof serverRows>;
 /** Options of a client connection with defaults filled in. */
 export type ResolvedClientOptions = Resolved<typeof clientRows>;
+/** Options of an attached connection with defaults filled in. */
+export type ResolvedAttachOptions = Resolved<typeof attachRows>;
 
 const CONNECT_NAMES = ['host', 'port', 'path', 'args', 'tls', 'localAddress', 'localPort', 'signal', 'resolver'];
 const LISTEN_NAMES = ['host', 'port', 'path', 'fd', 'args', 'tls', ...ACCEPT_LISTS];
@@ -176,6 +184,11 @@ export function resolveTuning(owner: string, given: SocketTuning): SocketTuning 
   return given;
 }
 
+const ownAttachRows = { side: { kind: 'choice', fallback: 'client', choices: ['client', 'server'] } } as const;
+
+/** Options of an attached connection: those of every connection and its own. */
+export const attachRows: typeof connectionRows & typeof ownAttachRows = { ...connectionRows, ...ownAttachRows };
+
 const ATTACH_NAMES = [
   'kind',
   'socket',
@@ -192,8 +205,8 @@ const ATTACH_NAMES = [
 ];
 
 /** @throws PacketError `ERR_PACKET_OPTION`. */
-export function resolveAttachOptions(given: Readonly<Record<string, unknown>>): ResolvedConnectionOptions {
-  const resolved = resolveOptions('attach', connectionRows, given, ATTACH_NAMES);
+export function resolveAttachOptions(given: Readonly<Record<string, unknown>>): ResolvedAttachOptions {
+  const resolved = resolveOptions('attach', attachRows, given, ATTACH_NAMES);
   checkWaters('attach', resolved);
   return resolved;
 }

@@ -41,4 +41,6 @@ export interface ConnectionSetup {
   readonly drainGraceMs: number;
   /** Where absent, TLS cannot begin. */
   readonly tls?: ConnectionTls | undefined;
+  /** Whether the socket gets its options once it is open, because nobody gave them to it before. */
+  readonly tunes?: boolean;
 }

@@ -208,7 +208,8 @@ export class Connection {
    *
    * Bytes the peer sent in the clear behind the message that led here end the connection with `ERR_PACKET_TLS_PLAINTEXT` and are
    * never delivered. Without a framer that holds for what follows the chunk given to `receiveData`; the rest of that chunk is yours to refuse.
-   * @param options Those of `startServer` and `connect` by default; parsed once per object, so give the same again.
+   * @param options Those of `startServer` and `connect` by default, needed on an attached connection; parsed once per object, so give
+   * the same again.
    * @throws PacketError `ERR_PACKET_OPTION`; `ERR_PACKET_STATE` when TLS has begun, either side has ended, or a file is being
    * sent. Nothing was changed.
    */
@@ -266,7 +267,7 @@ export class Connection {
     return this.#bound.id;
   }
 
-  /** `server` when it was accepted, `client` when it was made with `connect`. */
+  /** `server` when it was accepted, `client` when it was made with `connect`; what it was attached as. */
   get side(): 'server' | 'client' {
     return this.#bound.side;
   }

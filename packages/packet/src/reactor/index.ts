@@ -33,7 +33,14 @@ export { createResolver, resolverRows } from './connecting/resolver.ts';
 export type { SystemResolverOptions } from './connecting/system-resolver.ts';
 export { createSystemResolver, systemResolverRows } from './connecting/system-resolver.ts';
 export { Connection } from './connection.ts';
-export type { ClientOptions, ConnectionOptions, ConnectTo, ListenAt, ServerOptions } from './connection-options.ts';
+export type {
+  AttachOptions,
+  ClientOptions,
+  ConnectionOptions,
+  ConnectTo,
+  ListenAt,
+  ServerOptions,
+} from './connection-options.ts';
 export { clientRows, serverRows } from './connection-options.ts';
 export type { DrainOptions, DrainReport } from './drain.ts';
 export { drainRows } from './drain.ts';

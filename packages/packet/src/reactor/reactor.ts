@@ -15,8 +15,8 @@ import type { ReconnectOptions, Reconnector } from './connecting/reconnector.ts'
 import { createResolver } from './connecting/resolver.ts';
 import type { Connection } from './connection.ts';
 import {
+  type AttachOptions,
   type ClientOptions,
-  type ConnectionOptions,
   type ConnectTo,
   endpointOf,
   type ListenAt,
@@ -241,13 +241,14 @@ export class Reactor {
    * made by {@link connect}. It belongs to the connection from now on: it is closed with it.
    *
    * `{ socket, kind }` is a socket another owner detached, `{ stream, head }` a Duplex and what was read of it, `{ readable,
-   * writable }` a pair such as the standard streams, `{ fd }` a descriptor. Limits, timeouts and `args` stand beside them.
+   * writable }` a pair such as the standard streams, `{ fd }` a descriptor. Limits, timeouts, socket
+   * options (for TCP sockets) and `args` stand beside them, and `side`, which says what it is when TLS begins by `startTls`.
    * @throws PacketError `ERR_PACKET_OPTION`, `ERR_PACKET_HANDLER_CLASS`, `ERR_PACKET_STOPPED`; `ERR_PACKET_STATE` for a source that
    * carries no plain bytes or has an owner, `ERR_PACKET_SOCKET` for a descriptor that is no stream, `ERR_PACKET_UNSUPPORTED`.
    * Nothing was taken over.
    */
   attach<C extends Connection, A extends readonly unknown[] = []>(
-    source: AttachSource & ConnectionOptions & HandlerArgs<A>,
+    source: AttachSource & AttachOptions & HandlerArgs<A>,
     Handler: ConnectionClass<C, A>,
     init?: (connection: C) => unknown,
   ): C {
@@ -256,7 +257,7 @@ export class Reactor {
     checkHandler('attach', Handler);
     this.#checkRunning('attach');
     const handler = new Handler(...(args as A));
-    beginAttached(this.#host, options, source, handler, init as (connection: Connection) => unknown);
+    beginAttached(this.#host, this.#tls, options, source, handler, init as (connection: Connection) => unknown);
     return handler;
   }
 

@@ -123,6 +123,27 @@ export class ClientConnectionTls implements ConnectionTls {
   }
 }
 
+/** TLS of a connection that was attached: it begins by `startTls` only, with the options given there. */
+export class AttachedTls implements ConnectionTls {
+  readonly atOnce = false;
+  readonly #settings: TlsSettings;
+  readonly #side: 'server' | 'client';
+
+  constructor(settings: TlsSettings, side: 'server' | 'client') {
+    this.#settings = settings;
+    this.#side = side;
+  }
+
+  side(options: StartTlsOptions | undefined): TlsSide {
+    if (options === undefined) {
+      const wanted = this.#side === 'server' ? 'a key and certificate' : 'given, with a servername';
+      throw optionError('startTls', 'options', `${wanted} (attached with side: '${this.#side}')`, undefined);
+    }
+    if (this.#side === 'server') return this.#settings.server('startTls', options as ServerTlsOptions);
+    return this.#settings.client('startTls', options as ClientTlsOptions).to(undefined, 'attached');
+  }
+}
+
 /** What beginning TLS needs to know of a connection. */
 export interface TlsHost extends SecureSink {
   /** Whether it is opening or open. */
@@ -160,7 +181,8 @@ export function startTls(
   clock: Clock,
 ): Transport {
   const { transport, reading, writing } = host;
-  if (tls === undefined || transport === undefined || !host.live) throw stateError('the connection is closed');
+  if (transport === undefined || !host.live) throw stateError('the connection is closed');
+  if (tls === undefined) throw stateError('TLS cannot begin on this connection');
   if (isSecure(transport)) throw stateError('TLS has begun already');
   if (reading.ended || writing.ended) throw stateError('one side has ended');
   if (writing.sendingFile) throw stateError('a file is being sent in the clear');

@@ -52,7 +52,7 @@ export class ClientTls {
   to(host: string | undefined, place: string): TlsSide {
     const name = this.#servername ?? host;
     if (name === undefined && this.#options.verify) {
-      throw optionError(this.#owner, 'servername', 'given for a UNIX path, or verify false', undefined);
+      throw optionError(this.#owner, 'servername', 'given where no host is connected to, or verify false', undefined);
     }
     const { handshakeTimeoutMs } = this.#options;
     return { handshakeTimeoutMs, begin: (records, events) => this.#begin(records, events, name, `${place} ${name}`) };

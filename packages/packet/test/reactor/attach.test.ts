@@ -4,7 +4,8 @@ import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { PassThrough } from 'node:stream';
-import { type NetTest, netTest, turn } from '@packet/testing';
+import { authority, certificate, type NetTest, netTest, turn } from '@packet/testing';
+import type { PacketError } from '../../src/errors.ts';
 import { Connection } from '../../src/reactor/index.ts';
 import type { AttachSource } from '../../src/transport/index.ts';
 import { createPortableEngine } from '../../src/transport/index.ts';
@@ -130,3 +131,38 @@ netTest('a stream that is gone already ends its connection, once', async (t) => 
   assert.equal(recorder.journal.unbinds, 1);
   assert.ok(!recorder.journal.entries.includes('connectionCompleted'));
 });
+
+netTest(
+  'TLS begins on attached connections as the side they were attached as, with the options given there',
+  async (t) => {
+    const world = makeWorld(t);
+    const { near, far } = await sockets(t);
+    if (far.connecting) await once(far, 'connect');
+    const server = world.reactor.attach({ stream: near, side: 'server' }, Recorder);
+    const client = world.reactor.attach({ stream: far }, Recorder);
+    assert.deepEqual([server.side, client.side], ['server', 'client']);
+    for (const { journal } of [server, client]) await journal.saw('connectionCompleted');
+    for (const call of [
+      () => server.startTls(),
+      () => client.startTls(),
+      // No name to verify.
+      () => client.startTls({ ca: authority }),
+    ]) {
+      assert.throws(call, (error: PacketError) => {
+        assert.equal(error.code, 'ERR_PACKET_OPTION');
+        return error.message.startsWith('startTls: ');
+      });
+    }
+    server.startTls(certificate('localhost'));
+    client.startTls({ ca: authority, servername: 'localhost' });
+    client.sendData('in secret');
+    await server.journal.when(() => server.journal.text === 'in secret');
+    assert.equal(client.tls?.authorized, true);
+    client.closeConnectionAfterWriting();
+    await server.journal.saw('unbind');
+    assert.equal(server.journal.reason?.clean, true);
+    assert.throws(() => world.reactor.attach({ stream: new PassThrough(), side: 'peer' as 'client' }, Recorder), {
+      code: 'ERR_PACKET_OPTION',
+    });
+  },
+);

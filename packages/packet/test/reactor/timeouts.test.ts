@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
 import { authority, certificate, netTest } from '@packet/testing';
 import { Reactor } from '../../src/reactor/index.ts';
 import { createPortableEngine } from '../../src/transport/index.ts';
@@ -218,6 +220,39 @@ for (const [name, makeEngine] of [
     { skip: existsSync('/proc/net/tcp') ? false : 'the system has no /proc/net/tcp' },
   );
 }
+
+netTest(
+  'an attached TCP socket gets noDelay and keepAliveMs, whatever it had',
+  async (t) => {
+    for (const [options, expected] of [
+      [{ noDelay: false }, true],
+      [{ keepAliveMs: 0 }, false],
+    ] as const) {
+      const world = new World(createPortableEngine());
+      t.cleanup(() => world.close());
+      const listener = await world.serve(Recorder, undefined, { keepAliveMs: 0 });
+      const socket = connect({
+        port: listener.port,
+        host: '127.0.0.1',
+        keepAlive: !expected,
+        keepAliveInitialDelay: 5000,
+      });
+      await once(socket, 'connect');
+      const told: unknown[] = [];
+      const { setNoDelay } = socket;
+      socket.setNoDelay = (on): Socket => {
+        told.push(on);
+        return setNoDelay.call(socket, on);
+      };
+      const { localPort } = socket;
+      const attached = world.reactor.attach({ stream: socket, ...options }, Recorder);
+      await attached.journal.saw('connectionCompleted');
+      await world.until(() => hasTimer(localPort ?? 0) === expected);
+      assert.deepEqual(told, [!expected]);
+    }
+  },
+  { skip: existsSync('/proc/net/tcp') ? false : 'the system has no /proc/net/tcp' },
+);
 
 netTest('timeouts out of bounds are refused at the call', async () => {
   const reactor = new Reactor();
