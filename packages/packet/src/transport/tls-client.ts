@@ -4,7 +4,7 @@ import { type ConnectionOptions, connect, createSecureContext, type SecureContex
 import { optionError } from '../options.ts';
 import { serverCertificateError, tlsError } from './tls-errors.ts';
 import { authorizationErrorOf, describeTls } from './tls-info.ts';
-import { type ClientTlsOptions, type ResolvedClientTls, resolveClientTls } from './tls-options.ts';
+import { asciiName, type ClientTlsOptions, type ResolvedClientTls, resolveClientTls } from './tls-options.ts';
 import { type HandshakeEvents, keysOf, type TlsSide, usable } from './tls-server.ts';
 
 /**
@@ -50,7 +50,8 @@ export class ClientTls {
    * @throws PacketError `ERR_PACKET_OPTION` when there is no name to verify.
    */
   to(host: string | undefined, place: string): TlsSide {
-    const name = this.#servername ?? host;
+    const given = this.#servername ?? host;
+    const name = given === undefined ? undefined : asciiName(given);
     if (name === undefined && this.#options.verify) {
       throw optionError(this.#owner, 'servername', 'given where no host is connected to, or verify false', undefined);
     }

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { domainToASCII } from 'node:url';
 import { optionError, type Resolved, resolveOptions } from '../options.ts';
 
 const bothRows = {
@@ -200,6 +201,16 @@ function checkShared(
 
 function isProtocolName(name: unknown): boolean {
   return typeof name === 'string' && name.length > 0 && Buffer.byteLength(name) <= 255;
+}
+
+/**
+ * A host name as certificates and SNI have it: letters beyond ASCII encoded, no closing dot. Addresses stay as they are.
+ * @see RFC 6066 3, RFC 5890 2.3
+ */
+export function asciiName(name: string): string {
+  // What cannot be encoded is left as it is: no certificate has it.
+  const ascii = /^[\x21-\x7e]*$/.test(name) ? name : domainToASCII(name) || name;
+  return ascii.endsWith('.') ? ascii.slice(0, -1) : ascii;
 }
 
 function checkServername(owner: string, name: unknown): void {

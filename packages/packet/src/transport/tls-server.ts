@@ -14,6 +14,7 @@ import { errnoOf, messageOf, PacketError } from '../errors.ts';
 import { clientCertificateError, tlsError } from './tls-errors.ts';
 import { authorizationErrorOf, describeTls, NO_CERTIFICATE, type TlsInfo } from './tls-info.ts';
 import {
+  asciiName,
   changedServerTls,
   checkCredentials,
   type GivenCredentials,
@@ -74,8 +75,8 @@ export class ServerTls implements TlsSide {
   }
 
   /**
-   * Takes these options for connections from now on, those not given stay as they were. Sessions of before are resumed only where `ticketKeys` are given and
-   * neither they nor `clientCertificate` and `ca` differ.
+   * Takes these options for connections from now on, those not given stay as they were. Sessions of before are resumed only
+   * where `ticketKeys` are given and neither they nor `clientCertificate` and `ca` differ.
    * @throws PacketError `ERR_PACKET_OPTION`; the old ones stay in use.
    */
   reload(changes: ServerTlsChanges): void {
@@ -196,7 +197,7 @@ function sniCallback(
   if (typeof sni !== 'function') {
     const contexts = new Map<string, SecureContext>();
     for (const [name, credentials] of Object.entries(sni)) {
-      contexts.set(name.toLowerCase(), make(`${owner}.sni["${name}"]`, credentials));
+      contexts.set(asciiName(name).toLowerCase(), make(`${owner}.sni["${name}"]`, credentials));
     }
     return (servername, done) => {
       const name = servername.toLowerCase();

@@ -129,6 +129,23 @@ describe('TLS: whom a client trusts', () => {
     assert.equal(info.servername, undefined);
   });
 
+  netTest('a name with a closing dot, or beyond ASCII, is asked for and verified in its encoded form', async (t) => {
+    const stage = await Stage.open(t, make);
+    const sni = { 'www.example.test': certificate('example'), '*.bücher.test': certificate('example') };
+    const tls = new Tls(stage, { ...certificate('wildcard'), sni });
+    const asked = async (host: string): Promise<readonly unknown[]> => {
+      const { info, clientInfo } = await tls.secured({ host });
+      return [info.servername, clientInfo.peerCertificate?.subject, clientInfo.authorized];
+    };
+    assert.deepEqual(await asked('www.example.test.'), ['www.example.test', 'CN=example', true]);
+    assert.deepEqual(await asked('bücher.wild.test'), ['xn--bcher-kva.wild.test', 'CN=wildcard', true]);
+    const named = new Tls(stage, certificate('wildcard'), { servername: 'Bücher.wild.test.' });
+    assert.equal((await named.secured({ host: '127.0.0.1' })).info.servername, 'xn--bcher-kva.wild.test');
+    const careless = new Tls(stage, { sni }, { verify: false });
+    const { clientInfo } = await careless.secured({ host: 'www.bücher.test' });
+    assert.equal(clientInfo.peerCertificate?.subject, 'CN=example');
+  });
+
   netTest('verify false takes any certificate and says that it was not authorized', async (t) => {
     const tls = await Tls.open(t, certificate('imposter'), { verify: false });
     const { clientInfo } = await tls.secured();
