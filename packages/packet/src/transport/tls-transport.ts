@@ -90,11 +90,16 @@ export class SecureTransport implements Transport, TransportSink {
   }
 
   get local(): Address | undefined {
-    return this.#socket === undefined ? undefined : this.#inner.local;
+    return this.#isOpen ? this.#inner.local : undefined;
   }
 
   get remote(): Address | undefined {
-    return this.#socket === undefined ? undefined : this.#inner.remote;
+    return this.#isOpen ? this.#inner.remote : undefined;
+  }
+
+  /** In the middle of a stream it has been from the start. */
+  get #isOpen(): boolean {
+    return this.#socket !== undefined || this.#options.midStream === true;
   }
 
   get pendingBytes(): number {

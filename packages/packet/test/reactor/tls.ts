@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { authority, certificate, netTest } from '@packet/testing';
 import { LineFramer } from '../../src/framing/index.ts';
-import type { Connection, ConnectionClass, Listener, TlsInfo } from '../../src/reactor/index.ts';
+import type { CloseReason, Connection, ConnectionClass, Listener, TlsInfo } from '../../src/reactor/index.ts';
 import type { MakeEngine } from '../transport/stage.ts';
 import { type Journal, LineRecorder, Recorder } from './recorder.ts';
 import { assertEnded, pattern, World } from './world.ts';
@@ -406,6 +406,27 @@ export function tlsSuite(name: string, makeEngine: MakeEngine): void {
     await server.journal.saw('unbind');
     assertEnded(server.journal, 'error', 'ERR_PACKET_TLS_PLAINTEXT');
     assert.equal(server.journal.text, 'STARTTLS');
+  });
+
+  rule('addresses stay known during a handshake in the middle of a stream, and after it failed', async (world) => {
+    const listener = await world.serve(Recorder, (made) => made.sendData('no TLS here'));
+    class Begins extends Recorder {
+      override connectionCompleted(): void {
+        void super.connectionCompleted();
+        this.journal.note(`${this.remoteAddress?.family}`);
+        this.startTls(CLIENT);
+        this.journal.note(`${this.remoteAddress?.family} ${this.localAddress?.family}`);
+      }
+      override unbind(reason: CloseReason): void {
+        this.journal.note(`${this.remoteAddress?.family}`);
+        super.unbind(reason);
+      }
+    }
+    const client = world.reactor.connect({ host: '127.0.0.1', port: listener.port, args: [] }, Begins);
+    await client.journal.saw('unbind');
+    assertEnded(client.journal, 'error', 'ERR_PACKET_TLS_PLAINTEXT');
+    const seen = client.journal.entries.filter((entry) => entry.includes('IPv4'));
+    assert.deepEqual(seen, ['IPv4', 'IPv4 IPv4', 'IPv4']);
   });
 
   rule('startTls from a promise, while reading is held and paused, completes', async (world) => {
