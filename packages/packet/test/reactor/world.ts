@@ -11,6 +11,12 @@ import {
 import type { CloseReason, Engine } from '../../src/transport/index.ts';
 import { type Journal, Recorder } from './recorder.ts';
 
+/** More than any socket buffer takes at once. */
+export const FIVE_MB = 5_000_000;
+
+/** Adds a rule of a suite, tried in a world of its own on the suite's engine. */
+export type Lifecycle = (rule: string, body: (world: World) => Promise<void>) => void;
+
 /** One reactor and what was made in it. */
 export class World {
   readonly engine: Engine;
