@@ -35,7 +35,7 @@ onEveryEngine(
 onEveryEngine('the write timeout and the cap hold for answers given inside receiveData too', async (world) => {
   class Answers extends Recorder {
     override receiveData(data: Buffer): void {
-      super.receiveData(data);
+      void super.receiveData(data);
       for (let more = 0; more < 3; more++) this.sendData(pattern(20_000));
     }
   }
