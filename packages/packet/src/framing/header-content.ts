@@ -116,7 +116,7 @@ export class HeaderContentFramer implements Framer<HeaderContentMessage, HeaderC
     if (!startLine && message.startLine) throw notEncodable('a start line needs the option startLine');
     const head = writeHead(startLine ? (message.startLine ?? '') : undefined, pairs, content.length);
     if (head.length > maxHeaderBytes) throw frameOverLimit('maxHeaderBytes', maxHeaderBytes, head.length);
-    return gather(head, content);
+    return gather(head.length, (frame) => frame.set(head), content);
   }
 
   /** The header block, once its empty line is there. */

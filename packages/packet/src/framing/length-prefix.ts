@@ -105,7 +105,8 @@ export class LengthPrefixFramer implements Framer<Buffer, Uint8Array> {
     if (size > maxLength) {
       throw notEncodable(`a ${this.#width} length cannot express ${size} bytes`, { limit: maxLength, seen: size });
     }
-    return gather(this.#header(size), message);
+    const headerBytes = this.#width === 'varint' ? varintBytes(size) : this.#headerBytes;
+    return gather(headerBytes, (frame) => this.#writeHeader(frame, size), message);
   }
 
   // The length at the front of the queue, read anew at each pull: ten bytes at most, and no state to keep in step.
@@ -178,22 +179,22 @@ export class LengthPrefixFramer implements Framer<Buffer, Uint8Array> {
     return length.toString();
   }
 
-  #header(length: number): Buffer {
-    if (this.#width === 'ascii9') return Buffer.from(String(length).padStart(this.#headerBytes, '0'), 'latin1');
+  #writeHeader(frame: Buffer, length: number): void {
+    if (this.#width === 'ascii9') {
+      frame.write(String(length).padStart(this.#headerBytes, '0'), 'latin1');
+      return;
+    }
     let rest = length;
     if (this.#width === 'varint') {
-      const header = Buffer.allocUnsafe(varintBytes(length));
       let at = 0;
-      for (; rest >= 0x80; rest = Math.floor(rest / 128)) header[at++] = (rest % 128) + 0x80;
-      header[at] = rest;
-      return header;
+      for (; rest >= 0x80; rest = Math.floor(rest / 128)) frame[at++] = (rest % 128) + 0x80;
+      frame[at] = rest;
+      return;
     }
-    const header = Buffer.allocUnsafe(this.#headerBytes);
     for (let index = 0; index < this.#headerBytes; index++) {
-      header[this.#littleEndian ? index : this.#headerBytes - 1 - index] = rest % 256;
+      frame[this.#littleEndian ? index : this.#headerBytes - 1 - index] = rest % 256;
       rest = Math.floor(rest / 256);
     }
-    return header;
   }
 
   #spend(error: PacketError): PacketError {

@@ -79,7 +79,8 @@ export class NetstringFramer implements Framer<Buffer, Uint8Array> {
   encode(message: Uint8Array): Uint8Array | readonly Uint8Array[] {
     if (!(message instanceof Uint8Array)) throw notEncodable('a netstring must be a Uint8Array');
     if (message.length > this.#maxFrameBytes) throw frameTooLarge(this.#maxFrameBytes, message.length);
-    return gather(Buffer.from(`${message.length}:`), message, TRAILER);
+    const header = `${message.length}:`;
+    return gather(header.length, (frame) => frame.write(header, 'latin1'), message, TRAILER);
   }
 
   #body(from: number, length: number): Buffer | typeof INCOMPLETE {
