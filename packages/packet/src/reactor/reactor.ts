@@ -114,7 +114,8 @@ export class Reactor {
    *
    * SIGINT and SIGTERM drain it, a second one cuts what is left; with a `service` SIGUSR2 restarts the program. The handlers are
    * gone afterwards. Without workers it also
-   * stops when nothing is left that could happen; with them it runs until it is stopped. A rejected or throwing `init` stops it and is thrown on.
+   * stops when nothing is left that could happen; with them it runs until it is stopped. A rejected or throwing `init` stops it and is thrown on;
+   * one that has not ended when it is stopped is not waited for, and what it throws then reaches the error hook.
    */
   static async run(init: (reactor: Reactor) => unknown): Promise<void>;
   static async run(options: ReactorOptions, init: (reactor: Reactor) => unknown): Promise<void>;
@@ -148,7 +149,7 @@ export class Reactor {
 
   /**
    * Says that start-up is complete; `run` does it when `init` is done, one whose `init` does not end does it there. With a
-   * `service` it begins to serve on sockets the process before handed on, and tells that process and the service manager.
+   * `service` it begins to serve on sockets the process before handed on, tells that process, which lets go of them, and the service manager.
    * Idempotent.
    * @throws PacketError `ERR_PACKET_STOPPED`, or `ERR_PACKET_LISTEN` when a socket that was handed on cannot be used.
    */
@@ -357,6 +358,7 @@ export class Reactor {
     } else if (drainMs === 0) {
       this.#hooks.giveUp();
       this.#connections.cut();
+      this.#link?.cut();
       for (const listener of this.#listeners) listener.cut();
       void this.#workers?.close(0);
     }
@@ -367,6 +369,7 @@ export class Reactor {
     const begun = this.#clock.now();
     this.#clients.reactorStops();
     const successorGone = this.#link?.stopping();
+    if (drainMs === 0) this.#link?.cut();
     await Promise.allSettled([...this.#starting]);
     await Promise.all([...this.#listeners].map((listener) => listener.closeSocket(drainMs)));
     await this.#hooks.run(this.#clock, drainMs);

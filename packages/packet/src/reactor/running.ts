@@ -28,7 +28,7 @@ export async function runToEnd({ reactor, init, restartSignal, isStopping, hasSt
   process.on('beforeExit', idle);
   try {
     await reactor.start();
-    if (!isStopping()) await init();
+    if (!isStopping()) await untilStopped(init, reactor.stopped, report);
     if (!isStopping()) await reactor.ready();
     await reactor.stopped;
   } catch (error) {
@@ -44,4 +44,17 @@ export async function runToEnd({ reactor, init, restartSignal, isStopping, hasSt
     forgetRestart();
     process.off('beforeExit', idle);
   }
+}
+
+/** Waits for `init`, which may never end, no longer than until everything is closed. */
+async function untilStopped(init: Run['init'], stopped: Promise<unknown>, report: Run['report']): Promise<void> {
+  let late = false;
+  void stopped.then(() => {
+    late = true;
+  });
+  const initiated = (async () => void (await init()))();
+  initiated.catch((error: unknown) => {
+    if (late) report(error, 'init');
+  });
+  await Promise.race([initiated, stopped]);
 }

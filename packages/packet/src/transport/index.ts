@@ -4,6 +4,7 @@ export { PendingTransport } from './pending-transport.ts';
 export { createPortableEngine } from './portable.ts';
 export { createRelayEngine } from './relay.ts';
 export { relayIncoming, serveRelay } from './relay-owner.ts';
+export { SocketFile } from './socket-file.ts';
 export type {
   ClientTlsOptions,
   Pem,

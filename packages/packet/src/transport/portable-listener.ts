@@ -66,7 +66,7 @@ interface Opened {
 /** The path an endpoint names; Node forgets it for inherited sockets, and knows another for those we bound. */
 function pathOf(endpoint: ListenEndpoint): Address | undefined {
   if ('path' in endpoint) return { family: 'unix', path: endpoint.path };
-  return 'fd' in endpoint && endpoint.file !== undefined ? { family: 'unix', path: endpoint.file } : undefined;
+  return 'fd' in endpoint && endpoint.file !== undefined ? { family: 'unix', path: endpoint.file.path } : undefined;
 }
 
 async function openServers(endpoint: ListenEndpoint, options: ListenOptions, create: () => Server): Promise<Opened> {
@@ -75,7 +75,7 @@ async function openServers(endpoint: ListenEndpoint, options: ListenOptions, cre
   if ('path' in endpoint) return await openPath(endpoint.path, open);
   if ('fd' in endpoint) {
     const { fd, file } = endpoint;
-    return { servers: [await open({ fd })], file: file === undefined ? undefined : SocketFile.at(file) };
+    return { servers: [await open({ fd })], file: file === undefined ? undefined : new SocketFile(file) };
   }
   if (endpoint.host === 'localhost') return { servers: await openLocalhost(endpoint.port, open) };
   return { servers: [await open(endpoint)] };

@@ -25,7 +25,14 @@ export type ListenEndpoint = Endpoint | InheritedEndpoint | { readonly shared: S
 export interface InheritedEndpoint {
   readonly fd: number;
   /** The file of a UNIX socket, when this listener owns it from now on: it is removed on close. */
-  readonly file?: string;
+  readonly file?: SocketFileFacts;
+}
+
+/** The file of a UNIX socket, with what tells it from another that has taken its place. */
+export interface SocketFileFacts {
+  readonly path: string;
+  readonly ino: number;
+  readonly dev: number;
 }
 
 /** Who ended a connection. */

@@ -7,6 +7,7 @@ import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { netTest } from '@packet/testing';
+import { Reactor } from '../../src/reactor/index.ts';
 
 type Child = ChildProcessByStdio<null, Readable, Readable>;
 
@@ -31,6 +32,26 @@ netTest('an init that throws stops the reactor and is thrown on', async () => {
   const { code, out } = await ended(start('throwing'));
   assert.deepEqual({ code, out }, { code: 0, out: 'init failed\n' });
 });
+
+netTest(
+  'an init that never ends is not waited for once all is closed; what it throws later reaches the error hook',
+  async () => {
+    const errors: unknown[] = [];
+    const onError = (error: unknown, { where }: { readonly where: string }): void => void errors.push([where, error]);
+    let fail: (error: Error) => void = () => undefined;
+    const pending = new Promise<never>((_, reject) => {
+      fail = reject;
+    });
+    await Reactor.run({ onError }, (reactor) => {
+      void reactor.stop();
+      return pending;
+    });
+    const late = new Error('late');
+    fail(late);
+    await pending.catch(() => undefined);
+    assert.deepEqual(errors, [['init', late]]);
+  },
+);
 
 netTest('an error with no hook and no subscriber becomes a process warning with its stack', async () => {
   const { code, errors } = await ended(start('unheard'));

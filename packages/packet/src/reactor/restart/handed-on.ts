@@ -1,5 +1,5 @@
 import { optionError } from '../../options.ts';
-import type { Address } from '../../transport/index.ts';
+import type { Address, SocketFileFacts } from '../../transport/index.ts';
 import { checkSocket, type Environment } from './activation.ts';
 
 /** What one server listened on, handed from a process to its successor. */
@@ -10,7 +10,7 @@ export interface HandedOn {
   readonly fds: readonly number[];
   readonly addresses: readonly Address[];
   /** The file of a UNIX socket that goes with it. */
-  readonly file?: string | undefined;
+  readonly file?: SocketFileFacts | undefined;
   /** Its name, when it came from systemd. */
   readonly name?: string | undefined;
 }
@@ -67,6 +67,12 @@ function isInheritance(value: unknown): value is Inheritance {
 
 function isHandedOn(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false;
-  const { key, fds, addresses } = value as Partial<HandedOn>;
+  const { key, fds, addresses, file } = value as Partial<HandedOn>;
+  if (file !== undefined && !isFile(file)) return false;
   return typeof key === 'string' && Array.isArray(addresses) && Array.isArray(fds) && fds.every(Number.isInteger);
+}
+
+function isFile(value: Partial<SocketFileFacts> | null): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return typeof value.path === 'string' && Number.isInteger(value.ino) && Number.isInteger(value.dev);
 }

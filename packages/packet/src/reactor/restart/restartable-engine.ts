@@ -1,19 +1,21 @@
-import { closeSync, rmSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { PacketError } from '../../errors.ts';
-import type {
-  Address,
-  AttachSource,
-  ConnectOptions,
-  Endpoint,
-  Engine,
-  EngineCapabilities,
-  ListenEndpoint,
-  ListenOptions,
-  ListenSink,
-  SharedListener,
-  Transport,
-  TransportListener,
-  TransportSink,
+import {
+  type Address,
+  type AttachSource,
+  type ConnectOptions,
+  type Endpoint,
+  type Engine,
+  type EngineCapabilities,
+  type ListenEndpoint,
+  type ListenOptions,
+  type ListenSink,
+  type SharedListener,
+  SocketFile,
+  type SocketFileFacts,
+  type Transport,
+  type TransportListener,
+  type TransportSink,
 } from '../../transport/index.ts';
 import type { InheritedListener } from './activation.ts';
 import type { HandedOn } from './handed-on.ts';
@@ -25,7 +27,8 @@ const FIRST_FD = 3;
  * An engine that knows what it listens on, so that it can be handed on, and that takes what was handed to this process.
  *
  * A socket that was handed on is not accepted upon before {@link RestartableEngine.takeOver}: until then the process before
- * serves, and a start that fails has cost no client anything.
+ * serves, and a start that fails has cost no client anything. Until {@link RestartableEngine.own} the process before may go on,
+ * and the files of UNIX sockets are its.
  */
 export class RestartableEngine implements Engine {
   readonly #inner: Engine;
@@ -33,12 +36,16 @@ export class RestartableEngine implements Engine {
   #inherited: readonly HandedOn[];
   readonly #activated: readonly InheritedListener[];
   readonly #open = new Set<RestartableListener>();
+  /** Files of sockets that were handed on and that this process does not serve. */
+  #unserved: readonly SocketFileFacts[] = [];
   #tookOver = false;
+  #owns: boolean;
   #released = false;
 
   constructor(inner: Engine, inherited: readonly HandedOn[], activated: readonly InheritedListener[]) {
     this.#inner = inner;
     this.#inherited = inherited;
+    this.#owns = inherited.length === 0;
     this.#activated = activated;
   }
 
@@ -55,17 +62,20 @@ export class RestartableEngine implements Engine {
     if (handed === undefined) this.#checkNotHandedOn(endpoint);
     const listener = new RestartableListener(this.#identityOf(endpoint, handed), {
       open: (from) => this.#inner.listen(from, options, sink),
-      released: () => this.#released,
-      closed: () => this.#open.delete(listener),
+      keepsFile: () => this.#released || (handed !== undefined && !this.#owns),
+      closed: () => {
+        this.#open.delete(listener);
+        if (!this.#owns) this.#leave(handed?.file);
+      },
     });
     // In the order of the calls: two servers on port 0 are told apart by nothing else.
     this.#open.add(listener);
-    if (handed !== undefined) return listener;
     try {
-      await listener.openAt(endpoint);
+      if (handed === undefined) await listener.openAt(endpoint);
+      else if (this.#tookOver) await listener.takeOver();
       return listener;
     } catch (error) {
-      this.#open.delete(listener);
+      await listener.close();
       throw error;
     }
   }
@@ -82,14 +92,26 @@ export class RestartableEngine implements Engine {
     return this.#inner.broadcast(targets, bytes);
   }
 
-  /** Begins to accept on everything that was handed on and asked for, and closes the rest. @throws PacketError `ERR_PACKET_LISTEN`. */
+  /** Begins to accept on everything that was handed on and asked for. @throws PacketError `ERR_PACKET_LISTEN`. */
   async takeOver(): Promise<void> {
     if (this.#tookOver) return;
     this.#tookOver = true;
     await Promise.all([...this.#open].map((listener) => listener.takeOver()));
+  }
+
+  /** The process before has let go: what was handed on is this one's, with its files; what nobody asked for is closed. */
+  own(): void {
+    this.#owns = true;
+    this.closeUnasked();
+    for (const file of this.#unserved) new SocketFile(file).remove();
+    this.#unserved = [];
+  }
+
+  /** Closes what was handed on and not asked for. Its files stay until {@link RestartableEngine.own}. */
+  closeUnasked(): void {
     for (const { fds, file } of this.#inherited) {
       for (const fd of fds) closeSync(fd);
-      if (file !== undefined) rmSync(file, { force: true });
+      this.#leave(file);
     }
     this.#inherited = [];
   }
@@ -107,9 +129,9 @@ export class RestartableEngine implements Engine {
     for (const listener of [...this.#open].sort((a, b) => named(a) - named(b))) {
       const shared = listener.share().map(descriptorOf);
       if (shared.length === 0) continue;
-      const { key, file, name } = listener.identity;
+      const { key, name } = listener.identity;
       sockets.push({
-        ...{ key, file, name },
+        ...{ key, name, file: listener.file },
         addresses: listener.addresses,
         fds: shared.map((_, i) => FIRST_FD + fds.length + i),
       });
@@ -121,6 +143,10 @@ export class RestartableEngine implements Engine {
   /** Another process accepts now: every listener that is closed from now on is its. */
   release(): void {
     this.#released = true;
+  }
+
+  #leave(file: SocketFileFacts | undefined): void {
+    if (file !== undefined) this.#unserved = [...this.#unserved, file];
   }
 
   #take(endpoint: ListenEndpoint): HandedOn | undefined {
@@ -148,7 +174,7 @@ export class RestartableEngine implements Engine {
   #identityOf(endpoint: ListenEndpoint, handed: HandedOn | undefined): Identity {
     if (handed !== undefined) return { ...handed };
     const name = 'fd' in endpoint ? this.#activated.find(({ fd }) => fd === endpoint.fd)?.name : undefined;
-    return { key: keyOf(endpoint), file: 'path' in endpoint ? endpoint.path : undefined, name };
+    return { key: keyOf(endpoint), name };
   }
 }
 
@@ -172,7 +198,8 @@ type Identity = Pick<HandedOn, 'key' | 'file' | 'name'> & Partial<Pick<HandedOn,
 /** What a listener needs of its engine. */
 interface ListenerInit {
   readonly open: (endpoint: ListenEndpoint) => Promise<TransportListener>;
-  readonly released: () => boolean;
+  /** Whether the file of a UNIX socket is another process's by now, or still. */
+  readonly keepsFile: () => boolean;
   readonly closed: () => void;
 }
 
@@ -181,8 +208,10 @@ class RestartableListener implements TransportListener {
   readonly #identity: Identity;
   readonly #init: ListenerInit;
   #parts: readonly TransportListener[] = [];
+  #file: SocketFileFacts | undefined;
   /** Descriptors that are ours and not accepted upon yet. */
   #waiting: readonly number[];
+  #takingOver: Promise<void> | undefined;
   #suspended = false;
   #closing: Promise<void> | undefined;
 
@@ -190,10 +219,16 @@ class RestartableListener implements TransportListener {
     this.#identity = identity;
     this.#init = init;
     this.#waiting = identity.fds ?? [];
+    this.#file = identity.file;
   }
 
   get identity(): Identity {
     return this.#identity;
+  }
+
+  /** The file of a UNIX socket that goes with it. */
+  get file(): SocketFileFacts | undefined {
+    return this.#file;
   }
 
   get addresses(): readonly Address[] {
@@ -202,13 +237,19 @@ class RestartableListener implements TransportListener {
 
   async openAt(endpoint: ListenEndpoint): Promise<void> {
     this.#parts = [await this.#init.open(endpoint)];
+    if ('path' in endpoint) this.#file = SocketFile.at(endpoint.path)?.facts;
   }
 
-  async takeOver(): Promise<void> {
-    const { file } = this.#identity;
-    const fds = this.#waiting;
-    this.#waiting = [];
-    for (const fd of fds) {
+  takeOver(): Promise<void> {
+    this.#takingOver ??= this.#takeOver();
+    return this.#takingOver;
+  }
+
+  async #takeOver(): Promise<void> {
+    const file = this.#file;
+    // Closed meanwhile, it has none left that wait.
+    for (let [fd] = this.#waiting; fd !== undefined; [fd] = this.#waiting) {
+      this.#waiting = this.#waiting.slice(1);
       const part = await this.#init.open(file === undefined ? { fd } : { fd, file });
       this.#parts = [...this.#parts, part];
       if (this.#suspended) part.suspend();
@@ -230,7 +271,7 @@ class RestartableListener implements TransportListener {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#close(this.#init.released());
+    this.#closing ??= this.#close(this.#init.keepsFile());
     return this.#closing;
   }
 
@@ -239,10 +280,12 @@ class RestartableListener implements TransportListener {
     return this.#closing;
   }
 
-  async #close(released: boolean): Promise<void> {
+  async #close(keepsFile: boolean): Promise<void> {
     this.#init.closed();
     for (const fd of this.#waiting) closeSync(fd);
     this.#waiting = [];
-    await Promise.all(this.#parts.map((part) => (released ? part.release() : part.close())));
+    // The socket that is being opened at this moment is to be closed too.
+    await this.#takingOver?.catch(() => undefined);
+    await Promise.all(this.#parts.map((part) => (keepsFile ? part.release() : part.close())));
   }
 }

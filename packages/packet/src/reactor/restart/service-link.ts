@@ -36,7 +36,9 @@ export class ServiceLink {
   #serving = false;
   #successor: Successor | undefined;
   #handedOver = false;
-  #stopping = false;
+  /** The service manager shows that a restart failed. */
+  #showsFailure = false;
+  readonly #stopping = new AbortController();
 
   constructor(service: Service, engine: Engine, host: ServiceLinkHost) {
     this.#service = service;
@@ -54,9 +56,12 @@ export class ServiceLink {
   }
 
   async #becomeReady(): Promise<void> {
+    const { signal } = this.#stopping;
     await this.engine.takeOver();
-    const told = await this.#service.ready();
-    if (this.#stopping) return;
+    if (signal.aborted) return;
+    const told = await this.#service.ready(signal);
+    if (signal.aborted) return;
+    this.engine.own();
     this.#serving = true;
     // A predecessor that lives says so itself, as the one the service manager believes.
     if (!told)
@@ -76,13 +81,11 @@ export class ServiceLink {
     void this.#notifier?.tell('RELOADING=1', `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`);
     const { pid } = this.#service;
     try {
-      this.#successor = new Successor(this.#service.start(plan), this.#host.clock, limits);
+      this.#successor = new Successor(this.#service.start(plan), this.#host.clock, limits, () => this.#letGo());
       publish('packet:reactor.restart', () => ({ stage: 'started', pid: this.#successor?.pid, error: undefined }));
       const next = await this.#successor.ready;
-      this.#handedOver = true;
-      this.engine.release();
       this.#notifier?.stopWatching();
-      void this.#notifier?.tell('READY=1', `MAINPID=${next}`);
+      void this.#notifier?.tell('READY=1', `MAINPID=${next}`, ...(this.#showsFailure ? ['STATUS='] : []));
       publish('packet:reactor.restart', () => ({ stage: 'done', pid: next, error: undefined }));
       this.#host.stop();
       return next;
@@ -90,20 +93,28 @@ export class ServiceLink {
       const error = wrapError('ERR_PACKET_RESTART', `restart of process ${pid}`, thrown);
       publish('packet:reactor.restart', () => ({ stage: 'failed', pid: this.#successor?.pid, error }));
       this.#successor = undefined;
-      if (!this.#stopping)
+      if (!this.#stopping.signal.aborted) {
+        this.#showsFailure = true;
         void this.#notifier?.tell('READY=1', `MAINPID=${pid}`, 'STATUS=restart failed; still serving');
+      }
       throw error;
     }
   }
 
   /** The reactor begins to stop: a successor that is not ready is given up, and is gone when this resolves. */
   async stopping(): Promise<void> {
-    this.#stopping = true;
+    this.#stopping.abort();
     this.#notifier?.stopWatching();
     if (this.#handedOver) return;
+    this.engine.closeUnasked();
     void this.#notifier?.tell('STOPPING=1');
-    this.#successor?.giveUp(new PacketError('ERR_PACKET_STOPPED', 'restart: the reactor is stopped'));
+    this.#successor?.giveUp(stopped());
     await this.#successor?.ready.catch(() => undefined);
+  }
+
+  /** Kills a successor that is not ready. */
+  cut(): void {
+    this.#successor?.kill(stopped());
   }
 
   /** Resolves when the service manager has been told everything. */
@@ -117,8 +128,18 @@ export class ServiceLink {
     return { stdio: [...fds, 'ipc'], env: { ...handOnVariable(this.#service.pid, sockets), WATCHDOG_PID: undefined } };
   }
 
+  /** From now on the sockets are the successor's. */
+  #letGo(): void {
+    this.#handedOver = true;
+    this.engine.release();
+  }
+
   #watch(): void {
     const { watchdogMs } = this.#service;
     if (watchdogMs !== undefined) this.#notifier?.watch(watchdogMs);
   }
+}
+
+function stopped(): PacketError {
+  return new PacketError('ERR_PACKET_STOPPED', 'restart: the reactor is stopped');
 }

@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { errnoOf } from '../../errors.ts';
 import { optionError } from '../../options.ts';
 import { type Environment, type InheritedListener, inheritedListeners } from './activation.ts';
 import { forgetInheritance, type HandedOn, handedOnBy } from './handed-on.ts';
 import { type NotifySender, systemdNotify, watchdogMs } from './notify.ts';
-import { tellReady } from './successor.ts';
+import { type Channel, tellReady } from './successor.ts';
 
 /** What a new process must be started with to take over from this one. */
 export interface SuccessorPlan {
@@ -24,10 +25,7 @@ export interface ServiceOptions {
 }
 
 /** What a service needs to know of its process; Node's `process` fits. */
-export type ServiceProcess = Pick<
-  NodeJS.Process,
-  'pid' | 'ppid' | 'env' | 'argv' | 'execArgv' | 'execPath' | 'send' | 'disconnect' | 'connected'
->;
+export type ServiceProcess = Pick<NodeJS.Process, 'pid' | 'ppid' | 'env' | 'argv' | 'execArgv' | 'execPath'> & Channel;
 
 /** How this process was started and how it starts the one after it; made by {@link serviceOf}, given to one reactor. */
 export interface Service {
@@ -44,8 +42,8 @@ export interface Service {
   readonly notify: NotifySender | undefined;
   /** @internal */
   readonly watchdogMs: number | undefined;
-  /** @internal Resolves with whether the process before was told. */
-  ready(): Promise<boolean>;
+  /** @internal Resolves when the process before has let go, with whether it was told; sooner when `signal` fires. */
+  ready(signal: AbortSignal): Promise<boolean>;
   /** @internal */
   start(plan: SuccessorPlan): ChildProcess;
 }
@@ -72,7 +70,7 @@ export function serviceOf(own: ServiceProcess, options: ServiceOptions = {}): Se
     handedOn: handedOn ?? [],
     notify: options.notify ?? systemdNotify(own.env),
     watchdogMs: watchdog,
-    ready: () => (handedOn === undefined ? Promise.resolve(false) : tellReady(own)),
+    ready: (signal) => (handedOn === undefined ? Promise.resolve(false) : tellReady(own, signal)),
     start,
   };
 }
@@ -94,8 +92,9 @@ function isGone(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return false;
-  } catch {
-    return true;
+  } catch (error) {
+    // Any other error is about one that is there.
+    return errnoOf(error) === 'ESRCH';
   }
 }
 

@@ -19,16 +19,36 @@ export interface RestartOptions {
 /** The one message between the two processes: the successor's, once it accepts connections. */
 const READY = { packet: 'restart', ready: true } as const;
 
-/** Tells the process before this one that this one serves. Its end of the channel may be gone: then nobody needs to know. */
-export function tellReady(process: Pick<NodeJS.Process, 'send' | 'disconnect' | 'connected'>): Promise<boolean> {
+/** The end of a channel to the process that started this one. */
+export interface Channel extends Pick<NodeJS.Process, 'send' | 'disconnect' | 'connected'> {
+  once(event: 'disconnect', listener: () => void): unknown;
+  off(event: 'disconnect', listener: () => void): unknown;
+}
+
+/**
+ * Tells the process before this one that this one serves, and waits until it lets go, which it does by closing the channel. Resolves
+ * with whether it did; with false when it cannot be told, because it is gone, and when `signal` fires.
+ */
+export function tellReady(process: Channel, signal: AbortSignal): Promise<boolean> {
   return new Promise((resolve) => {
     if (process.send === undefined || !process.connected) {
       resolve(false);
       return;
     }
-    process.send(READY, undefined, undefined, (error: Error | null) => {
+    const end = (told: boolean): void => {
+      process.off('disconnect', letGo);
+      signal.removeEventListener('abort', giveUp);
+      resolve(told);
+    };
+    const letGo = (): void => end(true);
+    const giveUp = (): void => {
+      end(false);
       if (process.connected) process.disconnect?.();
-      resolve(error === null);
+    };
+    process.once('disconnect', letGo);
+    signal.addEventListener('abort', giveUp);
+    process.send(READY, undefined, undefined, (error: Error | null) => {
+      if (error !== null) giveUp();
     });
   });
 }
@@ -40,7 +60,7 @@ export function tellReady(process: Pick<NodeJS.Process, 'send' | 'disconnect' | 
  * starting ──"ready"──> took over (let go of)
  *    ├─ its exit ───────────────────────────────────────────────┐
  *    ├─ readyTimeoutMs ──┐                                      ├─> failed
- *    └─ giveUp() ────────┴─> ending: SIGTERM, killGraceMs, SIGKILL
+ *    └─ giveUp() ────────┴─> ending: SIGTERM, killGraceMs or kill(), SIGKILL
  * ```
  *
  * It has failed only when it is gone: until then it may hold the sockets.
@@ -51,14 +71,22 @@ export class Successor {
   readonly #child: ChildProcess;
   readonly #clock: Clock;
   readonly #killGraceMs: number;
+  readonly #letGo: () => void;
   #resolve: (pid: number) => void = () => undefined;
   #reject: (error: PacketError) => void = () => undefined;
   #timer: ClockTimer | undefined;
   #failure: PacketError | undefined;
   #settled = false;
 
-  constructor(child: ChildProcess, clock: Clock, limits: Required<{ [K in keyof typeof restartRows]: number }>) {
+  /** @param letGo Called at the moment it takes over, before it can know. */
+  constructor(
+    child: ChildProcess,
+    clock: Clock,
+    limits: Required<{ [K in keyof typeof restartRows]: number }>,
+    letGo: () => void,
+  ) {
     this.#child = child;
+    this.#letGo = letGo;
     this.#clock = clock;
     this.#killGraceMs = limits.killGraceMs;
     this.ready = new Promise((resolve, reject) => {
@@ -86,10 +114,19 @@ export class Successor {
     this.#arm(this.#killGraceMs, () => this.#child.kill('SIGKILL'));
   }
 
+  /** As {@link Successor.giveUp}, without giving it time. */
+  kill(why: PacketError): void {
+    if (this.#settled) return;
+    this.#failure ??= why;
+    this.#child.kill('SIGKILL');
+  }
+
   #heard(message: unknown): void {
     const told = message as Partial<typeof READY> | null;
     if (told?.packet !== READY.packet || told.ready !== true || this.#settled || this.#failure !== undefined) return;
     this.#settle();
+    this.#letGo();
+    // Which tells it.
     if (this.#child.connected) this.#child.disconnect();
     this.#child.unref();
     this.#resolve(this.#child.pid ?? 0);

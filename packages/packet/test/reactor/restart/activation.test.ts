@@ -13,6 +13,21 @@ import { Spawned } from './spawned.ts';
 
 const SERVER = fileURLToPath(new URL('./fixtures/server.js', import.meta.url));
 
+function processWith(env: Record<string, string>): ServiceProcess {
+  return {
+    pid: 42,
+    ppid: 41,
+    env,
+    argv: [],
+    execArgv: [],
+    execPath: '',
+    connected: false,
+    disconnect: () => undefined,
+    once: () => undefined,
+    off: () => undefined,
+  };
+}
+
 function refuses(env: Record<string, string>, ...words: readonly string[]): void {
   assert.throws(
     () => inheritedListeners(env, 42),
@@ -50,29 +65,27 @@ test('a descriptor that is no socket is refused', (t) => {
 });
 
 test('what a process inherits is read once and taken out of its environment; garbage is refused', () => {
-  const fake = (env: Record<string, string>): ServiceProcess => ({
-    pid: 42,
-    ppid: 41,
-    env,
-    argv: [],
-    execArgv: [],
-    execPath: '',
-    connected: false,
-    disconnect: () => undefined,
-  });
   const env = { LISTEN_PID: '1', LISTEN_FDS: '1', LISTEN_FDNAMES: 'a', PATH: '/bin' };
-  assert.deepEqual(serviceOf(fake(env)).listeners, []);
+  assert.deepEqual(serviceOf(processWith(env)).listeners, []);
   assert.deepEqual(env, { PATH: '/bin' });
   const handed =
     (text: string): (() => unknown) =>
     () =>
-      serviceOf(fake({ PACKET_RESTART: text }));
+      serviceOf(processWith({ PACKET_RESTART: text }));
   assert.throws(handed('x'), { code: 'ERR_PACKET_OPTION', message: /PACKET_RESTART .*got "x"/ });
   assert.throws(handed('{"parent":41,"sockets":[{"key":1}]}'), { code: 'ERR_PACKET_OPTION' });
   // Our own process lives and is not its parent: the variable went further than the sockets.
   const elsewhere = `{"parent":${process.pid},"sockets":[{"key":"port 1","fds":[99],"addresses":[]}]}`;
-  assert.equal(serviceOf(fake({ PACKET_RESTART: elsewhere })).restarted, false);
-  assert.throws(() => serviceOf(fake({}), { restart: 'SIGHUP' } as object), { code: 'ERR_PACKET_OPTION' });
+  assert.equal(serviceOf(processWith({ PACKET_RESTART: elsewhere })).restarted, false);
+  assert.throws(() => serviceOf(processWith({}), { restart: 'SIGHUP' } as object), { code: 'ERR_PACKET_OPTION' });
+});
+
+test('a parent that may not be signalled is not taken for one that is gone', (t) => {
+  t.mock.method(process, 'kill', () => {
+    throw Object.assign(new Error('not permitted'), { code: 'EPERM' });
+  });
+  const handed = '{"parent":40,"sockets":[{"key":"port 1","fds":[99],"addresses":[]}]}';
+  assert.equal(serviceOf(processWith({ PACKET_RESTART: handed })).restarted, false);
 });
 
 netTest(
@@ -106,7 +119,7 @@ netTest(
     const script = 'LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=web exec "$@"';
     const fd: unknown = Reflect.get(Reflect.get(server, '_handle') as object, 'fd');
     const args = ['-c', script, 'sh', process.execPath, SERVER, folder, '0'];
-    const program = new Spawned(t, 'sh', args, { third: Number(fd) });
+    const program = new Spawned(t, 'sh', args, { inherits: [Number(fd)] });
     const { pid } = program;
     await program.said(new RegExp(`${pid} listens on ${port} web`));
     await program.said(/serves/);
@@ -136,7 +149,7 @@ for (const [what, endpoints] of [
       await once(server, 'listening');
       const { port } = server.address() as { port: number };
       const fd: unknown = Reflect.get(Reflect.get(server, '_handle') as object, 'fd');
-      const program = new Spawned(t, process.execPath, [SERVER, folder, ...endpoints], { third: Number(fd) });
+      const program = new Spawned(t, process.execPath, [SERVER, folder, ...endpoints], { inherits: [Number(fd)] });
       const before: number[] = [];
       // The second time it is one that was itself restarted.
       for (let times = 0; times < 3; times++) {

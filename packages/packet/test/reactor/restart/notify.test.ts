@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -130,6 +132,40 @@ test('a successor that cannot be started at all is an error, and the servers go 
   assert.ok(port > 0);
   await reactor.stop();
 });
+
+netTest(
+  'what the service manager shows of a restart that failed is taken back by one that succeeds',
+  async (t) => {
+    let starts = 0;
+    const told: string[] = [];
+    const service = serviceOf(processWith({}), {
+      notify: async (assignments) => void told.push(assignments.join(' ')),
+      start: ({ stdio }) => {
+        if (starts++ === 0) throw new Error('no such program');
+        const script = "process.send({ packet: 'restart', ready: true })";
+        const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'ignore', 'ignore', ...stdio] });
+        const exit = once(child, 'exit');
+        t.cleanup(async () => {
+          // It was let go of.
+          child.ref();
+          await exit;
+        });
+        return child;
+      },
+    });
+    const reactor = new Reactor({ service });
+    await reactor.ready();
+    await assert.rejects(reactor.restart());
+    const pid = await reactor.restart();
+    await reactor.stopped;
+    assert.equal(
+      told.findLast((one) => one.includes('READY=1')),
+      `READY=1 MAINPID=${pid} STATUS=`,
+    );
+    assert.ok(told.includes('READY=1 MAINPID=42 STATUS=restart failed; still serving'), told.join('\n'));
+  },
+  { skip: process.platform === 'win32' ? 'sockets are not inherited on Windows' : false },
+);
 
 const skip = needsProgram('systemd-notify') || needsProgram('python3');
 

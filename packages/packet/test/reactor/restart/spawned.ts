@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { NetTest } from '@packet/testing';
 import { kill } from './restartable.ts';
 
 /** A program of any kind with its children, which share its output; it is gone after the test. */
 export class Spawned {
+  readonly child: ChildProcess;
   readonly pid: number;
   /** What they have written so far, to stdout and stderr. */
   output = '';
@@ -13,28 +14,37 @@ export class Spawned {
   readonly exit: Promise<unknown>;
   #heard: () => void = () => undefined;
 
-  /** @param third Becomes its descriptor 3. */
+  /** @param inherits Its descriptors from 3 on. */
   constructor(
     t: NetTest,
     program: string,
     args: readonly string[],
-    { env = {}, third }: { readonly env?: Readonly<Record<string, string>>; readonly third?: number } = {},
+    {
+      env = {},
+      inherits = ['ignore'],
+    }: {
+      readonly env?: Readonly<Record<string, string>>;
+      readonly inherits?: readonly (number | 'ipc' | 'ignore')[];
+    } = {},
   ) {
     const { NODE_OPTIONS: _options, NODE_TEST_CONTEXT: _context, ...inherited } = process.env;
     const child = spawn(program, args, {
-      stdio: ['ignore', 'pipe', 'pipe', third ?? 'ignore'],
+      stdio: ['ignore', 'pipe', 'pipe', ...inherits],
       env: { ...inherited, ...env },
       // A group of their own, so that the test can end what the program left.
       detached: true,
     });
+    this.child = child;
     this.pid = child.pid ?? 0;
-    for (const stream of [child.stdout, child.stderr]) {
-      stream?.on('data', (chunk: Buffer) => {
+    const streams = [child.stdout, child.stderr].filter((stream) => stream !== null);
+    for (const stream of streams) {
+      stream.on('data', (chunk: Buffer) => {
         this.output += String(chunk);
         this.#heard();
       });
     }
-    this.exit = once(child, 'close');
+    // Not the child's `close`, which does not come after a channel to it was closed here.
+    this.exit = Promise.all([child, ...streams].map((part) => once(part, part === child ? 'exit' : 'close')));
     t.cleanup(async () => {
       kill(-this.pid, 'SIGKILL');
       await this.exit;
