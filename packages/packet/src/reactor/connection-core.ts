@@ -300,15 +300,15 @@ export class ConnectionCore
     this.#finishIfAnswered();
   }
 
-  /** Ends it now; false when it is ending so already. */
-  abort(reason: CloseReason): boolean {
+  /** Ends it now, by a reset if told; false when it is ending so already. */
+  abort(reason: CloseReason, reset = false): boolean {
     if (this.#state >= ABORTING) return false;
     const wasOpen = this.#state <= OPEN;
     this.#state = ABORTING;
     this.#intent = reason;
     if (wasOpen) this.#leave();
     this.writing.drop();
-    this.#transport?.abort(reason);
+    this.#transport?.abort(reason, reset);
     return true;
   }
 

@@ -10,7 +10,10 @@ export interface ProxyOptions {
   readonly maxBytes?: number | undefined;
   /** Unsent output of the target, in bytes, above which reading waits until all of it has left. @defaultValue 65536 */
   readonly bufferBytes?: number | undefined;
-  /** Whether the end of the peer's input ends the target's output too. @defaultValue true */
+  /**
+   * Whether the end of the peer's input ends the target's output too. Over TLS without close_notify the target is reset then, because its
+   * peer must not take what may be cut off for all of it. @defaultValue true
+   */
   readonly forwardEnd?: boolean | undefined;
 }
 
@@ -28,6 +31,7 @@ export interface ProxyEnd {
   readonly live: boolean;
   readonly bytesOut: number;
   readonly pendingBytes: number;
+  abort(reason: CloseReason, reset: boolean): boolean;
   proxyCompleted(): void;
   proxyTargetUnbound(reason: CloseReason): void;
   /** Reading waits for the target: what the target gets rid of is movement here too. */
@@ -120,10 +124,12 @@ export class Pump {
     }
   }
 
-  /** The source's peer sends no more, and all of it was taken. */
-  sourceEnded(): void {
+  /** The source's peer sends no more, and all of it was taken; unless `clean`, something may be missing. */
+  sourceEnded(clean: boolean): void {
     this.#over();
-    if (this.#forwardEnd) this.target.writing.end();
+    if (this.#forwardEnd && clean) this.target.writing.end();
+    // An end of its own would make what may be cut off look complete.
+    else if (this.#forwardEnd) this.target.abort({ by: 'error', clean: false, error: cutOff() }, true);
     this.target.settled();
   }
 
@@ -170,4 +176,8 @@ export class Pump {
     this.#waiting = false;
     this.#source.reading.unblock();
   }
+}
+
+function cutOff(): PacketError {
+  return new PacketError('ERR_PACKET_TLS_TRUNCATED', 'what was moved here ended without close_notify');
 }

@@ -244,7 +244,7 @@ export class Reading {
       // A callback that begins or ends a proxy leaves bytes that come before the end.
     } while (this.#kept !== undefined);
     if (!this.#ended || !this.#mayTell) return;
-    this.#pump?.sourceEnded();
+    this.#pump?.sourceEnded(this.#endClean);
     if (!this.#endDue || !this.#mayTell) return;
     this.#endDue = false;
     this.#host.call('peerEnded', () => this.#handler.peerEnded(this.#endClean));

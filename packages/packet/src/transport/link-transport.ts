@@ -21,7 +21,7 @@ export interface Link {
   /** Socket options, for whoever has the socket. */
   tune(tuning: SocketTuning): void;
   /** Answered by {@link LinkTransport.linkClosed}. */
-  abort(reason: CloseReason): void;
+  abort(reason: CloseReason, reset: boolean): void;
   /** `closed` was delivered. */
   release(): void;
 }
@@ -146,12 +146,12 @@ export class LinkTransport implements Transport {
     if (this.#reason === undefined && this.#abortReason === undefined) this.#link.expectNoMore();
   }
 
-  abort(reason: CloseReason): void {
+  abort(reason: CloseReason, reset = false): void {
     if (this.#delivered || this.#abortReason !== undefined) return;
     if (this.#reason === undefined) this.#postBatch(); // it counts as taken
     this.#abortReason = reason;
     this.#drop(reason);
-    if (this.#reason === undefined) this.#link.abort(reason);
+    if (this.#reason === undefined) this.#link.abort(reason, reset);
     else this.#readInboxSoon();
     this.#inbox = [];
   }

@@ -122,8 +122,8 @@ export class MemoryEnd implements Acceptable, Link {
     });
   }
 
-  abort(reason: CloseReason): void {
-    this.#leave(this.#transport?.hasUnread === true);
+  abort(reason: CloseReason, reset: boolean): void {
+    this.#leave(reset || this.#transport?.hasUnread === true);
     this.#wire.post(() => this.#transport?.linkClosed(reason));
   }
 

@@ -94,10 +94,10 @@ export class PendingTransport implements Transport {
     this.#found?.expectNoMore?.();
   }
 
-  abort(reason: CloseReason): void {
+  abort(reason: CloseReason, reset?: boolean): void {
     if (this.#found !== undefined) {
       this.#reason ??= reason;
-      this.#found.abort(reason);
+      this.#found.abort(reason, reset);
     } else if (this.#reason === undefined) {
       this.#settle(reason);
       void this.#owner.cancel().then(() => this.#sink.closed(reason));

@@ -41,8 +41,8 @@ class PortLink implements Link {
     this.#port.post({ do: 'tune', tuning });
   }
 
-  abort(reason: CloseReason): void {
-    this.#port.post({ do: 'abort', reason: encodeReason(reason) });
+  abort(reason: CloseReason, reset: boolean): void {
+    this.#port.post({ do: 'abort', reason: encodeReason(reason), reset });
   }
 
   release(): void {

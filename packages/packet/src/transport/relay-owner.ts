@@ -163,9 +163,9 @@ class Bridge implements TransportSink {
     this.#transport = open(this);
   }
 
-  abort(reason: CloseReason): void {
+  abort(reason: CloseReason, reset = false): void {
     if (this.#transport !== undefined) {
-      this.#transport.abort(reason);
+      this.#transport.abort(reason, reset);
       return;
     }
     this.#incoming?.refuse();
@@ -211,7 +211,7 @@ class Bridge implements TransportSink {
     else if (message.do === 'end') this.#transport?.end();
     else if (message.do === 'expectNoMore') this.#transport?.expectNoMore?.();
     else if (message.do === 'tune') this.#transport?.tune(message.tuning);
-    else if (message.do === 'abort') this.abort(decodeReason(message.reason));
+    else if (message.do === 'abort') this.abort(decodeReason(message.reason), message.reset);
     else if (message.do === 'move') this.#move(new OwnPort(message.port));
     else if (message.do === 'refuse') this.abort({ by: 'local', clean: false });
     else this.#open(message.windowBytes);

@@ -26,7 +26,7 @@ export type ToOwner =
   | { readonly do: 'end' }
   | { readonly do: 'expectNoMore' }
   | { readonly do: 'tune'; readonly tuning: SocketTuning }
-  | { readonly do: 'abort'; readonly reason: WireReason }
+  | { readonly do: 'abort'; readonly reason: WireReason; readonly reset: boolean }
   | { readonly do: 'refuse' }
   | { readonly do: 'move'; readonly port: MessagePort };
 

@@ -167,10 +167,10 @@ export class StreamTransport implements Transport {
     if (this.#streamClosed) process.nextTick(gone, this);
   }
 
-  abort(reason: CloseReason): void {
+  abort(reason: CloseReason, reset = false): void {
     if (this.#reason !== undefined) return;
     this.#flushHeld(); // it counts as taken
-    this.#settle(reason);
+    this.#settle(reason, reset);
     if (this.#streamClosed) process.nextTick(gone, this);
   }
 
@@ -364,7 +364,7 @@ export class StreamTransport implements Transport {
   }
 
   /** The first cause wins: from here on only `closed` is delivered. */
-  #settle(reason: CloseReason): void {
+  #settle(reason: CloseReason, reset = false): void {
     const pending = this.pendingBytes + this.#heldBytes;
     this.#reason = reason;
     this.#written -= pending;
@@ -372,6 +372,7 @@ export class StreamTransport implements Transport {
     this.#heldMore = undefined;
     this.#heldBytes = 0;
     const stream = this.#stream;
+    if (reset && stream instanceof Socket) resetNow(stream);
     stream.destroy();
     this.#outgoing?.drop(goneError(this.#name, reason));
     // Only sockets are sure to report 'close'.
@@ -491,4 +492,15 @@ function streamOnError(this: OwnedStream, error: unknown): void {
 
 function streamOnClose(this: OwnedStream): void {
   this[OWNER]?.streamClose();
+}
+
+/** Node would send what is pending and an end before the reset: for a peer that reads just then that is a normal end. */
+function resetNow(socket: Socket): void {
+  if (socket.destroyed) return;
+  socket.destroySoon = (): void => void socket.destroy();
+  try {
+    socket.resetAndDestroy();
+  } catch {
+    // Only TCP sockets can be reset.
+  }
 }

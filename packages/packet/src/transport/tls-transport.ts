@@ -133,10 +133,10 @@ export class SecureTransport implements Transport, TransportSink {
     this.#output.end();
   }
 
-  abort(reason: CloseReason): void {
+  abort(reason: CloseReason, reset?: boolean): void {
     if (this.#reason !== undefined) return;
     const leave = (): void => {
-      this.#inner.abort(reason);
+      this.#inner.abort(reason, reset);
       this.#release();
     };
     // An end that lost nothing is told as such; any other must look like what it is.

@@ -166,8 +166,11 @@ export interface Transport {
    * transport stays open until the FIN comes.
    */
   expectNoMore?(): void;
-  /** Drops pending output and closes; `reason` comes back unchanged in `closed`. */
-  abort(reason: CloseReason): void;
+  /**
+   * Drops pending output and closes; `reason` comes back unchanged in `closed`. With `reset` the peer does not see a normal end but
+   * a reset (RST), where there is one: not on UNIX sockets.
+   */
+  abort(reason: CloseReason, reset?: boolean): void;
   /** While paused neither `bytes` nor `ended` arrive; `closed` may. */
   pause(): void;
   resume(): void;

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { authority, certificate } from '@packet/testing';
 import type { LineFramer } from '../../src/framing/index.ts';
 import { coreOf } from '../../src/reactor/connection.ts';
 import type { Connection, FramerLimits } from '../../src/reactor/index.ts';
@@ -511,4 +512,37 @@ onEveryEngine('what proxy callbacks throw ends the connection whose they are', a
     world.errors.map(({ where }) => where),
     ['proxyCompleted', 'proxyTargetUnbound'],
   );
+});
+
+onEveryEngine('a source over TLS that is cut off is no complete stream for the target: it is reset', async (world) => {
+  const fronts = await world.serve(Party, undefined, { tls: certificate('localhost') });
+  const tls = { ca: authority, servername: 'localhost' };
+  for (const forwardEnd of [true, false]) {
+    const left = world.reactor.connect({ port: fronts.port, host: '127.0.0.1', tls }, Recorder);
+    const front = (await world.accepted()) as Party;
+    const { back, right } = await scene(world);
+    front.proxyIncomingTo(back, { forwardEnd });
+    back.proxyIncomingTo(front);
+    left.sendData('half of it');
+    await right.journal.when(() => right.journal.text === 'half of it');
+    // With its session tickets unread it would reset.
+    right.sendData('answer');
+    await left.journal.when(() => left.journal.text === 'answer');
+    coreOf(left).abort({ by: 'local', clean: false });
+    await front.journal.saw('peerEnded');
+    if (forwardEnd) {
+      await right.journal.saw('unbind');
+      assert.ok(!right.journal.entries.includes('peerEnded'));
+      assert.equal(right.journal.reason?.clean, false);
+      await back.journal.saw('unbind');
+      assertEnded(back.journal, 'error', 'ERR_PACKET_TLS_TRUNCATED');
+      await front.journal.saw('unbind');
+      assertEnded(front.journal, 'peer', 'ERR_PACKET_TLS_TRUNCATED');
+    } else {
+      await world.settle();
+      assert.equal(back.journal.unbinds + right.journal.unbinds, 0);
+      back.closeConnection();
+      await front.journal.saw('unbind');
+    }
+  }
 });
