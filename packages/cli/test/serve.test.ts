@@ -5,6 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { connect as connectTls } from 'node:tls';
 import { needsProgram, netTest, talk } from '@packet/testing';
 import { appFolder, portOf, startPacket } from './packet-process.ts';
 
@@ -258,26 +259,34 @@ netTest(
   { skip: process.platform === 'win32' ? 'sockets are not inherited on Windows' : false },
 );
 
-netTest(
-  'sockets that systemd passes in are served instead of a port',
-  async (t) => {
-    const folder = appFolder(t, { 'who.js': WHO_JS });
-    const path = join(folder, 'socket');
-    const bin = join(folder, 'node_modules', '.bin', 'packet');
-    const args = ['--listen', path, process.execPath, bin, 'serve', 'who.js'];
-    const program = spawn('systemd-socket-activate', args, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
-    const exit = once(program, 'exit');
-    t.cleanup(async () => {
+for (const secured of [false, true]) {
+  netTest(
+    `sockets that systemd passes in are served instead of a port, and called by their name${secured ? ', with TLS too' : ''}`,
+    async (t) => {
+      const folder = appFolder(t, { 'who.js': WHO_JS });
+      const path = join(folder, 'socket');
+      const bin = join(folder, 'node_modules', '.bin', 'packet');
+      const command = [process.execPath, bin, 'serve', 'who.js', ...(secured ? ['--tls-self-signed'] : [])];
+      const args = ['--listen', path, '--fdname', 'local', ...command];
+      const program = spawn('systemd-socket-activate', args, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+      const exit = once(program, 'exit');
+      t.cleanup(async () => {
+        program.kill('SIGTERM');
+        await exit;
+      });
+      const printed = text(program.stdout);
+      await once(program.stderr, 'data');
+      const plain = connect({ path });
+      const client = secured ? connectTls({ socket: plain, rejectUnauthorized: false }) : plain;
+      client.end('?');
+      assert.equal(await text(client), String(program.pid));
       program.kill('SIGTERM');
-      await exit;
-    });
-    await once(program.stderr, 'data');
-    const client = connect({ path });
-    client.end('?');
-    assert.equal(await text(client), String(program.pid));
-  },
-  { skip: needsProgram('systemd-socket-activate') },
-);
+      assert.match(await printed, /^Who listens on the socket local of systemd\n/);
+      assert.doesNotMatch(await printed, /^try:/m);
+    },
+    { skip: needsProgram('systemd-socket-activate') },
+  );
+}
 
 function listeningPort(server: Server): number {
   const address = server.address();

@@ -55,7 +55,7 @@ Sockets of a systemd socket unit are served instead of a port, unless --port or 
     const service = serviceOf(process);
     const sockets = port === undefined && host === undefined ? service.listeners : [];
     const secure = tls === undefined ? {} : { tls: { key: tls.key, cert: tls.cert } };
-    const place = {
+    const place: Record<string, unknown> = {
       port: DEFAULT_PORT,
       ...settings,
       ...secure,
@@ -75,9 +75,13 @@ Sockets of a systemd socket unit are served instead of a port, unless --port or 
           const listener = await reactor.startServer(at as ListenAt, served.Handler).catch((error: unknown) => {
             throw listenFailure(error, { port: '--port', host: '--host' });
           });
-          const where = listener.addresses.map(addressText).join(' and ');
+          // Nobody knows the path of a UNIX socket that systemd opened.
+          const name = sockets.find(({ fd }) => fd === at.fd)?.name;
+          const unknown = name === undefined ? 'a UNIX socket' : `the socket ${name} of systemd`;
+          const where = listener.addresses.map((address) => addressText(address) || unknown).join(' and ');
           said.push(`${served.Handler.name || 'the handler'} listens on ${where}`);
-          for (const attempt of tls?.attempts(listener.port) ?? []) said.push(`try: ${attempt}`);
+          const port = listener.addresses.flatMap((address) => (address.family === 'unix' ? [] : [address.port])).at(0);
+          if (port !== undefined) for (const attempt of tls?.attempts(port) ?? []) said.push(`try: ${attempt}`);
         }
         process.stdout.write(`${[...said, ...(tls?.notice ?? [])].join('\n')}\n`);
       }),
