@@ -228,14 +228,13 @@ onEveryEngine(
     const all = await toRight(world, { bufferBytes: 10_000 });
     const { left, front, back, right } = all;
     await clog(world, all);
-    left.sendData(pattern(500_000));
-    await world.settle();
+    left.sendData(pattern(5_000_000));
     const sent = left.bytesOut + left.pendingBytes;
-    const stuck = front.bytesIn;
-    assert.ok(stuck < sent);
-    assert.ok(back.pendingBytes <= 10_000 + 300_000, `${back.pendingBytes} bytes wait`);
-    await world.settle();
-    assert.equal(front.bytesIn, stuck);
+    for (let looks = 0; looks < 10; looks++) {
+      await world.settle();
+      assert.ok(back.pendingBytes <= 10_000 + 300_000, `${back.pendingBytes} bytes wait`);
+    }
+    assert.ok(front.bytesIn < sent);
     right.resume();
     await right.journal.when(() => right.journal.bytes === sent);
     assert.equal(front.proxiedBytes, sent);
