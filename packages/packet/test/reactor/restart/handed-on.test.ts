@@ -4,6 +4,7 @@ import { existsSync, lstatSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { connect, createServer, type ListenOptions, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { type NetTest, netTest } from '@packet/testing';
 import { RestartableEngine } from '../../../src/reactor/restart/restartable-engine.ts';
@@ -107,6 +108,21 @@ netTest(
   },
   { skip },
 );
+
+test("a descriptor that is another server's after the restart is refused", async () => {
+  const handed = [
+    { key: 'port 0 of localhost', fds: [9_999], addresses: [] },
+    { key: 'port 7000 of localhost', fds: [9_998], addresses: [] },
+  ];
+  const engine = new RestartableEngine(createPortableEngine(), handed, []);
+  await engine.listen({ host: 'localhost', port: 0 }, LISTEN, SINK);
+  for (const [fd, message] of [
+    [9_999, /fd 9999: .* port 0 of localhost/],
+    [9_998, /fd 9998: .* port 7000 of localhost/],
+  ] as const) {
+    await assert.rejects(engine.listen({ fd }, LISTEN, SINK), { code: 'ERR_PACKET_LISTEN', message });
+  }
+});
 
 /** A server of the fixture that takes over from this process. */
 function successor(t: NetTest, folder: string, endpoints: readonly string[], handed: readonly Handed[]): Spawned {
