@@ -54,16 +54,21 @@ export type Given<R extends OptionRows> = { readonly [K in keyof R]?: OptionValu
  *
  * @param owner Name shown in the message, such as `startServer`.
  * @param rows The rows; the only home of defaults and bounds.
- * @param given What the caller gave; `undefined` means the default.
+ * @param options What the caller gave; `undefined` means the default.
  * @param others Names that are no rows but known to the caller (`host`, `onError`); they are passed over.
- * @throws PacketError `ERR_PACKET_OPTION` naming the option, its bounds and the value given. Nothing was changed.
+ * @throws PacketError `ERR_PACKET_OPTION` naming the option, its bounds and the value given, also for options that are no
+ * object. Nothing was changed.
  */
 export function resolveOptions<R extends OptionRows>(
   owner: string,
   rows: R,
-  given: Given<R> & Readonly<Record<string, unknown>>,
+  options: Given<R>,
   others: readonly string[] = [],
 ): Resolved<R> {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw optionError(owner, 'options', 'an object', options);
+  }
+  const given: Readonly<Record<string, unknown>> = { ...options };
   for (const name of Object.keys(given)) {
     if (Object.hasOwn(rows, name) || others.includes(name)) continue;
     const known = [...others, ...Object.keys(rows)].sort().join(', ');
@@ -82,10 +87,33 @@ export function resolveOptions<R extends OptionRows>(
 
 /** The error for an option value that is not acceptable: it names the option, what would be, and the value given. */
 export function optionError(owner: string, option: string, bounds: string, value: unknown): PacketError {
-  const shown = typeof value === 'string' ? JSON.stringify(value) : String(value);
+  return refusedOption(owner, option, bounds, shownValue(value));
+}
+
+/** As {@link optionError}, for a value that must not be shown, or says less than a description of it. */
+export function refusedOption(owner: string, option: string, bounds: string, shown: string): PacketError {
   return new PacketError('ERR_PACKET_OPTION', `${owner}: ${option} must be ${bounds}, got ${shown}`, {
     details: { option, bounds, value: shown },
   });
+}
+
+/** What kind of thing a value is, where the value itself must not be shown. */
+export function kindOf(value: unknown): string {
+  if (value === undefined || value === null) return String(value);
+  if (Array.isArray(value)) return 'an array';
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
+}
+
+/** Most characters of a list that are shown. */
+const SHOWN_CHARACTERS = 200;
+
+function shownValue(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value);
+  if (Array.isArray(value)) {
+    const list = `[${value.map((one: unknown) => (Array.isArray(one) ? '[…]' : shownValue(one))).join(', ')}]`;
+    return list.length <= SHOWN_CHARACTERS ? list : `${list.slice(0, SHOWN_CHARACTERS)}…`;
+  }
+  return typeof value === 'function' || typeof value === 'object' ? kindOf(value) : String(value);
 }
 
 function accepts(row: OptionRow, value: unknown): boolean {

@@ -23,9 +23,9 @@ export class FixedLengthFramer implements Framer<Buffer, Uint8Array> {
   /** @throws PacketError `ERR_PACKET_OPTION`. */
   constructor(options: FixedLengthFramerOptions) {
     const { min, max } = fixedLengthRows.size;
-    if (options.size === undefined)
+    if (typeof options === 'object' && options?.size === undefined)
       throw optionError('FixedLengthFramer', 'size', `given, in ${min}..${max}`, undefined);
-    this.#size = resolveOptions('FixedLengthFramer', fixedLengthRows, { ...options }).size;
+    this.#size = resolveOptions('FixedLengthFramer', fixedLengthRows, options).size;
   }
 
   push(chunk: Buffer): void {

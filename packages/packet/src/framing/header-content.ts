@@ -65,7 +65,7 @@ export class HeaderContentFramer implements Framer<HeaderContentMessage, HeaderC
 
   /** @throws PacketError `ERR_PACKET_OPTION`. */
   constructor(options: HeaderContentFramerOptions = {}) {
-    this.#limits = resolveOptions('HeaderContentFramer', headerContentRows, { ...options });
+    this.#limits = resolveOptions('HeaderContentFramer', headerContentRows, options);
   }
 
   push(chunk: Buffer): void {

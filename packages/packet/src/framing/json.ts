@@ -46,7 +46,7 @@ export class JsonFramer<Out = unknown> implements Framer<unknown, Out> {
 
   /** @throws PacketError `ERR_PACKET_OPTION`. */
   constructor(options: JsonFramerOptions = {}) {
-    this.#options = resolveOptions('JsonFramer', jsonRows, { ...options });
+    this.#options = resolveOptions('JsonFramer', jsonRows, options);
     const { layout, maxFrameBytes } = this.#options;
     this.#texts =
       layout === 'lines' ? new ByteLineFramer({ maxFrameBytes }) : new LengthPrefixFramer({ maxFrameBytes });

@@ -56,7 +56,7 @@ export class LengthPrefixFramer implements Framer<Buffer, Uint8Array> {
 
   /** @throws PacketError `ERR_PACKET_OPTION`. */
   constructor(options: LengthPrefixFramerOptions = {}) {
-    const resolved = resolveOptions('LengthPrefixFramer', lengthPrefixRows, { ...options });
+    const resolved = resolveOptions('LengthPrefixFramer', lengthPrefixRows, options);
     this.#width = resolved.width;
     this.#littleEndian = resolved.endian === 'little';
     this.#maxFrameBytes = resolved.maxFrameBytes;

@@ -141,6 +141,8 @@ export class ByteLineFramer implements Framer<Buffer, Uint8Array> {
 
 /** The options with the one default filled in that depends on another option. */
 function withStripDefault<O extends ByteLineFramerOptions>(options: O): { readonly [K in keyof O]: O[K] } {
+  // Refused by whoever reads them.
+  if (typeof options !== 'object' || options === null) return options;
   const { delimiter = '\n', stripCarriageReturn } = options;
   const isLineFeed =
     typeof delimiter === 'string' ? delimiter === '\n' : delimiter?.length === 1 && delimiter[0] === 0x0a;

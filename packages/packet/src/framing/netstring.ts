@@ -33,7 +33,7 @@ export class NetstringFramer implements Framer<Buffer, Uint8Array> {
 
   /** @throws PacketError `ERR_PACKET_OPTION`. */
   constructor(options: NetstringFramerOptions = {}) {
-    this.#maxFrameBytes = resolveOptions('NetstringFramer', framingRows, { ...options }).maxFrameBytes;
+    this.#maxFrameBytes = resolveOptions('NetstringFramer', framingRows, options).maxFrameBytes;
   }
 
   push(chunk: Buffer): void {

@@ -7,9 +7,19 @@ export function frameTooLarge(limit: number, seen: number | string): PacketError
   });
 }
 
-/** The frame is over a limit that counts something else than its bytes. */
-export function frameOverLimit(option: string, limit: number, seen: number): PacketError {
-  return new PacketError('ERR_PACKET_FRAME_TOO_LARGE', `frame with ${seen} is over ${option} ${limit}`, {
+/** What each limit counts. */
+const COUNTED = {
+  maxDepth: 'levels',
+  maxElements: 'elements',
+  maxHeaders: 'headers',
+  maxHeaderBytes: 'bytes of headers',
+  maxInlineBytes: 'bytes in one line',
+} as const;
+
+/** The frame is over a limit other than that of all its bytes. */
+export function frameOverLimit(option: keyof typeof COUNTED, limit: number, seen: number): PacketError {
+  const message = `frame with ${seen} ${COUNTED[option]} is over ${option} ${limit}`;
+  return new PacketError('ERR_PACKET_FRAME_TOO_LARGE', message, {
     details: { option, limit, seen },
   });
 }

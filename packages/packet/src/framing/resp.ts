@@ -109,7 +109,7 @@ export class RespServerFramer implements Framer<Buffer[], RespValue> {
 
   /** @throws PacketError `ERR_PACKET_OPTION`. */
   constructor(options: RespServerFramerOptions = {}) {
-    this.#limits = resolveOptions('RespServerFramer', respServerRows, { ...options });
+    this.#limits = resolveOptions('RespServerFramer', respServerRows, options);
     this.#version = this.#limits.version;
     const { inline, maxInlineBytes, maxElements } = this.#limits;
     const limits = { ...this.#limits, maxInlineBytes: inline ? maxInlineBytes : 0 };
@@ -171,7 +171,7 @@ export class RespClientFramer implements Framer<RespValue, readonly RespArgument
 
   /** @throws PacketError `ERR_PACKET_OPTION`. */
   constructor(options: RespClientFramerOptions = {}) {
-    this.#limits = resolveOptions('RespClientFramer', respClientRows, { ...options });
+    this.#limits = resolveOptions('RespClientFramer', respClientRows, options);
     const { bulk } = this.#limits;
     this.#reader = new RespReader(
       (queue) => new RespScanner(queue, 'value', { ...this.#limits, maxInlineBytes: 0 }),

@@ -28,7 +28,7 @@ export class StructuredCloneFramer<In = unknown, Out = In> implements Framer<In,
 
   /** @throws PacketError `ERR_PACKET_OPTION`. */
   constructor(options: StructuredCloneFramerOptions = {}) {
-    this.#frames = new LengthPrefixFramer(resolveOptions('StructuredCloneFramer', framingRows, { ...options }));
+    this.#frames = new LengthPrefixFramer(resolveOptions('StructuredCloneFramer', framingRows, options));
   }
 
   push(chunk: Buffer): void {

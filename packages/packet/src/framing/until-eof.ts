@@ -24,7 +24,7 @@ export class UntilEofFramer implements Framer<Buffer, Uint8Array> {
 
   /** @throws PacketError `ERR_PACKET_OPTION`. */
   constructor(options: UntilEofFramerOptions = {}) {
-    this.#maxFrameBytes = resolveOptions('UntilEofFramer', framingRows, { ...options }).maxFrameBytes;
+    this.#maxFrameBytes = resolveOptions('UntilEofFramer', framingRows, options).maxFrameBytes;
   }
 
   push(chunk: Buffer): void {

@@ -1,4 +1,4 @@
-import { optionError } from '../options.ts';
+import { refusedOption } from '../options.ts';
 import type { AttachSource } from '../transport/index.ts';
 import { beginConnection } from './beginning.ts';
 import type { Connection } from './connection.ts';
@@ -52,5 +52,10 @@ function checkSource(source: AttachSource): void {
     typeof value === 'object' && value !== null && 'on' in value && typeof value.on === 'function';
   if (kinds.length === 1 && streams.every(isStream)) return;
   const wanted = 'one of a detached socket, { stream }, { readable, writable } or { fd }';
-  throw optionError('attach', 'source', wanted, kinds.length === 1 ? 'no stream' : kinds.join(' and ') || 'none');
+  throw refusedOption(
+    'attach',
+    'source',
+    wanted,
+    kinds.length === 1 ? 'no stream' : kinds.join(' and ') || 'none of them',
+  );
 }

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { framingRows } from '../framing/index.ts';
-import { type Given, type NumberRow, optionError, type Resolved, resolveOptions } from '../options.ts';
+import { type Given, type NumberRow, optionError, type Resolved, refusedOption, resolveOptions } from '../options.ts';
 import type { ClientTlsOptions, ServerTlsOptions, SocketTuning } from '../transport/index.ts';
 import { ACCEPT_LISTS, type AcceptOptions, acceptRows } from './accepting/accept-options.ts';
 import type { NameResolver } from './connecting/name-resolver.ts';
@@ -152,19 +152,29 @@ export type ResolvedClientOptions = Resolved<typeof clientRows>;
 /** Options of an attached connection with defaults filled in. */
 export type ResolvedAttachOptions = Resolved<typeof attachRows>;
 
+/** The port of a server to connect to. */
+const connectPortRow: NumberRow = { ...portRow, min: 1 };
+
 const CONNECT_NAMES = ['host', 'port', 'path', 'args', 'tls', 'localAddress', 'localPort', 'signal', 'resolver'];
 const LISTEN_NAMES = ['host', 'port', 'path', 'fd', 'args', 'tls', ...ACCEPT_LISTS];
 
 /** @throws PacketError `ERR_PACKET_OPTION`. */
 export function resolveServerOptions(given: ListenAt & ServerOptions): ResolvedServerOptions {
-  const resolved = resolveOptions('startServer', serverRows, { ...given }, LISTEN_NAMES);
+  const resolved = resolveOptions('startServer', serverRows, given, LISTEN_NAMES);
   checkWaters('startServer', resolved);
   return resolved;
 }
 
-/** @throws PacketError `ERR_PACKET_OPTION`. */
-export function resolveClientOptions(owner: string, given: ConnectTo & ClientOptions): ResolvedClientOptions {
-  const resolved = resolveOptions(owner, clientRows, { ...given }, CONNECT_NAMES);
+/**
+ * @param others Names that the caller took out of the options before, for messages.
+ * @throws PacketError `ERR_PACKET_OPTION`.
+ */
+export function resolveClientOptions(
+  owner: string,
+  given: ConnectTo & ClientOptions,
+  others: readonly string[] = [],
+): ResolvedClientOptions {
+  const resolved = resolveOptions(owner, clientRows, given, [...CONNECT_NAMES, ...others]);
   checkWaters(owner, resolved);
   checkPort(owner, 'localPort', given.localPort ?? 0);
   const { localAddress, signal } = given;
@@ -180,7 +190,7 @@ const { noDelay, keepAliveMs } = ownConnectionRows;
 
 /** Checks socket options given at run time. @throws PacketError `ERR_PACKET_OPTION`. */
 export function resolveTuning(owner: string, given: SocketTuning): SocketTuning {
-  resolveOptions(owner, { noDelay, keepAliveMs }, { ...given });
+  resolveOptions(owner, { noDelay, keepAliveMs }, given);
   return given;
 }
 
@@ -211,30 +221,41 @@ export function resolveAttachOptions(given: Readonly<Record<string, unknown>>): 
   return resolved;
 }
 
-/** The one endpoint among `host`/`port`, `path` and `fd`. @throws PacketError `ERR_PACKET_OPTION`. */
+/** A place to listen or connect at, by the one way it is named in. */
+type NamedEndpoint = { readonly host: string; readonly port: number } | { readonly path: string };
+
+/** Where a server listens: the one endpoint among `host`/`port`, `path` and `fd`. @throws PacketError `ERR_PACKET_OPTION`. */
 export function endpointOf(
   owner: string,
   at: Readonly<Record<string, unknown>>,
-): { readonly host: string; readonly port: number } | { readonly path: string } | { readonly fd: number } {
-  const named = ['port', 'path', 'fd'].filter((name) => at[name] !== undefined);
-  if (named.length !== 1) {
-    throw optionError(
-      owner,
-      'endpoint',
-      'exactly one of port, path or fd',
-      named.length === 0 ? 'none' : named.join(' and '),
-    );
-  }
+): NamedEndpoint | { readonly fd: number } {
+  checkOneEndpoint(owner, at, ['port', 'path', 'fd']);
+  return at.fd === undefined ? namedEndpoint(owner, at, portRow) : { fd: checkedFd(owner, at.fd) };
+}
+
+/** Where a client connects to: `host`/`port` or `path`. @throws PacketError `ERR_PACKET_OPTION`. */
+export function clientEndpointOf(owner: string, to: Readonly<Record<string, unknown>>): NamedEndpoint {
+  checkOneEndpoint(owner, to, ['port', 'path']);
+  return namedEndpoint(owner, to, connectPortRow);
+}
+
+function checkOneEndpoint(owner: string, at: Readonly<Record<string, unknown>>, names: readonly string[]): void {
+  const named = names.filter((name) => at[name] !== undefined);
+  if (named.length === 1) return;
+  const bounds = `exactly one of ${names.slice(0, -1).join(', ')} or ${names.at(-1)}`;
+  throw refusedOption(owner, 'endpoint', bounds, named.length === 0 ? 'none of them' : named.join(' and '));
+}
+
+function namedEndpoint(owner: string, at: Readonly<Record<string, unknown>>, row: NumberRow): NamedEndpoint {
   if (at.path !== undefined) {
     if (at.host !== undefined) throw optionError(owner, 'host', 'absent beside path', at.host);
     checkText(owner, 'path', at.path);
     return { path: String(at.path) };
   }
-  if (at.fd !== undefined) return { fd: checkedFd(owner, at.fd) };
   checkText(owner, 'host', at.host);
   return {
     host: at.host === undefined ? 'localhost' : String(at.host),
-    port: checkPort(owner, 'port', at.port),
+    port: checkPort(owner, 'port', at.port, row),
   };
 }
 
@@ -248,8 +269,8 @@ function checkWaters(owner: string, given: ResolvedConnectionOptions): void {
   );
 }
 
-function checkPort(owner: string, name: string, value: unknown): number {
-  const rows = { [name]: portRow };
+function checkPort(owner: string, name: string, value: unknown, row = portRow): number {
+  const rows = { [name]: row };
   return resolveOptions(owner, rows, { [name]: value } as Given<typeof rows>)[name] ?? portRow.fallback;
 }
 

@@ -210,7 +210,7 @@ export function checkFile(
   source: FileSource,
   options: SendFileOptions,
 ): { readonly offset: number; readonly length: number | undefined } {
-  const { offset, length } = resolveOptions('sendFile', fileRows, { ...options });
+  const { offset, length } = resolveOptions('sendFile', fileRows, options);
   const known =
     (typeof source === 'string' && source.length > 0) ||
     (typeof source === 'number' && Number.isInteger(source) && source >= 0) ||

@@ -47,7 +47,7 @@ export interface ProxyEnd {
  * both are one connection or part of a ring of more than two.
  */
 export function startProxy(source: ProxyEnd, target: ProxyEnd, given: ProxyOptions): void {
-  const { maxBytes, bufferBytes, forwardEnd } = resolveOptions('proxyIncomingTo', proxyRows, { ...given });
+  const { maxBytes, bufferBytes, forwardEnd } = resolveOptions('proxyIncomingTo', proxyRows, given);
   const why = refusal(source, target);
   if (why !== undefined) throw new PacketError('ERR_PACKET_STATE', `proxyIncomingTo: ${why}`);
   const most = maxBytes === 0 ? Number.POSITIVE_INFINITY : maxBytes;

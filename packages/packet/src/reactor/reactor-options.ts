@@ -40,10 +40,25 @@ const OTHER_NAMES = ['workers', 'workerSetup', 'onError', 'service', 'clock', 'e
 
 /** Fills in defaults. @throws PacketError `ERR_PACKET_OPTION`. */
 export function resolveReactorOptions(options: ReactorOptions): Resolved<typeof ROWS> {
-  const resolved = resolveOptions('Reactor', ROWS, { ...options }, OTHER_NAMES);
+  const resolved = resolveOptions('Reactor', ROWS, options, OTHER_NAMES);
+  const { onError, service, engine, clock } = options;
+  if (onError !== undefined && typeof onError !== 'function') {
+    throw optionError('Reactor', 'onError', 'a function', onError);
+  }
+  checkMethods('service', 'made by serviceOf(process)', service, ['ready', 'start']);
+  checkMethods('engine', 'an Engine, such as createPortableEngine() makes', engine, ['listen', 'connect']);
+  checkMethods('clock', 'a Clock', clock, ['now', 'setTimer']);
   checkUrl('workers', options.workers);
   checkUrl('workerSetup', options.workerSetup);
   return resolved;
+}
+
+/** Whether an object of somebody else's making has what will be called. */
+function checkMethods(name: string, bounds: string, value: object | undefined, methods: readonly string[]): void {
+  if (value === undefined) return;
+  const has = (method: string): boolean => typeof Reflect.get(value, method) === 'function';
+  if (typeof value !== 'object' || value === null || !methods.every(has))
+    throw optionError('Reactor', name, bounds, value);
 }
 
 function checkUrl(name: string, value: unknown): void {

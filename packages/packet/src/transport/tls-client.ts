@@ -28,7 +28,7 @@ export class ClientTls {
     this.#servername = given.servername;
     this.#alpnProtocols = given.alpnProtocols;
     const { ca, ciphers } = given;
-    this.#context = usable(owner, () =>
+    this.#context = usable(owner, given, () =>
       createSecureContext({
         minVersion: this.#options.minVersion,
         ...(ca === undefined ? {} : { ca: ca as string | Buffer | (string | Buffer)[] }),

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { domainToASCII } from 'node:url';
-import { optionError, type Resolved, resolveOptions } from '../options.ts';
+import { kindOf, optionError, type Resolved, refusedOption, resolveOptions } from '../options.ts';
 
 const bothRows = {
   handshakeTimeoutMs: { kind: 'number', fallback: 5000, min: 1, max: 2_147_483_647, unit: 'ms' },
@@ -119,11 +119,11 @@ const CLIENT_NAMES = [...CREDENTIAL_NAMES, 'ca', 'servername', 'alpnProtocols', 
 /** @throws PacketError `ERR_PACKET_OPTION`; whether the key and certificate can be used is seen when they are loaded. */
 export function resolveServerTls(owner: string, given: ServerTlsOptions): ResolvedServerTls {
   checkObject(owner, given);
-  const resolved = resolveOptions(owner, serverTlsRows, { ...given }, SERVER_NAMES);
+  const resolved = resolveOptions(owner, serverTlsRows, given, SERVER_NAMES);
   checkCredentials(owner, given, true);
   checkShared(owner, given);
   if (resolved.clientCertificate !== 'none' && given.ca === undefined) {
-    throw optionError(owner, 'ca', `given when clientCertificate is ${resolved.clientCertificate}`, given.ca);
+    throw optionError(owner, 'ca', `given when clientCertificate is ${resolved.clientCertificate}`, undefined);
   }
   const { sni, ticketKeys } = given;
   if (sni !== undefined && typeof sni !== 'function') {
@@ -134,7 +134,7 @@ export function resolveServerTls(owner: string, given: ServerTlsOptions): Resolv
     }
   }
   if (ticketKeys !== undefined && !(Buffer.isBuffer(ticketKeys) && ticketKeys.byteLength === 48)) {
-    throw optionError(owner, 'ticketKeys', 'a Buffer of 48 bytes', 'something else'); // never print keys
+    throw refusedOption(owner, 'ticketKeys', 'a Buffer of 48 bytes', kindOf(ticketKeys)); // never print keys
   }
   return resolved;
 }
@@ -153,7 +153,7 @@ export function changedServerTls(owner: string, before: ServerTlsOptions, change
 /** @throws PacketError `ERR_PACKET_OPTION`. */
 export function resolveClientTls(owner: string, given: ClientTlsOptions): ResolvedClientTls {
   checkObject(owner, given);
-  const resolved = resolveOptions(owner, clientTlsRows, { ...given }, CLIENT_NAMES);
+  const resolved = resolveOptions(owner, clientTlsRows, given, CLIENT_NAMES);
   checkCredentials(owner, given, false);
   checkShared(owner, given);
   if (given.servername !== undefined) checkServername(owner, given.servername);
@@ -165,15 +165,15 @@ export function checkCredentials(owner: string, given: GivenCredentials, needed:
   if (typeof given !== 'object' || given === null) throw optionError(owner, 'credentials', 'an object', given);
   const { key, cert, pfx, passphrase } = given;
   if (pfx !== undefined) {
-    if (key !== undefined || cert !== undefined) throw optionError(owner, 'pfx', 'absent beside key and cert', 'both');
-    if (!Buffer.isBuffer(pfx)) throw optionError(owner, 'pfx', 'a Buffer', typeof pfx);
+    if (key !== undefined || cert !== undefined)
+      throw refusedOption(owner, 'pfx', 'absent beside key and cert', 'both');
+    if (!Buffer.isBuffer(pfx)) throw refusedOption(owner, 'pfx', 'a Buffer', kindOf(pfx));
   } else if (needed || key !== undefined || cert !== undefined) {
-    // Values are not shown: one of them is a secret.
-    if (!isPem(key)) throw optionError(owner, 'key', 'PEM text (or pfx given instead)', typeof key);
-    if (!isPem(cert)) throw optionError(owner, 'cert', 'PEM text (or pfx given instead)', typeof cert);
+    checkPem(owner, 'key', key, KEY_PEM);
+    checkPem(owner, 'cert', cert, CERT_PEM);
   }
   if (passphrase !== undefined && typeof passphrase !== 'string') {
-    throw optionError(owner, 'passphrase', 'a string', typeof passphrase);
+    throw refusedOption(owner, 'passphrase', 'a string', kindOf(passphrase));
   }
 }
 
@@ -189,14 +189,14 @@ function checkShared(
     readonly alpnProtocols?: readonly string[] | undefined;
   },
 ): void {
-  if (given.ca !== undefined && !isPem(given.ca)) throw optionError(owner, 'ca', 'PEM text', typeof given.ca);
+  if (given.ca !== undefined) checkPem(owner, 'ca', given.ca, CERT_PEM);
   if (given.ciphers !== undefined && typeof given.ciphers !== 'string') {
     throw optionError(owner, 'ciphers', 'a string', given.ciphers);
   }
   const { alpnProtocols } = given;
   if (alpnProtocols === undefined) return;
   const good = Array.isArray(alpnProtocols) && alpnProtocols.length > 0 && alpnProtocols.every(isProtocolName);
-  if (!good) throw optionError(owner, 'alpnProtocols', 'names of 1..255 bytes', JSON.stringify(alpnProtocols));
+  if (!good) throw optionError(owner, 'alpnProtocols', 'an array of names of 1..255 bytes', alpnProtocols);
 }
 
 function isProtocolName(name: unknown): boolean {
@@ -219,8 +219,26 @@ function checkServername(owner: string, name: unknown): void {
   throw optionError(owner, 'servername', 'a host name, not an address', name);
 }
 
-function isPem(value: unknown): boolean {
-  if (Array.isArray(value))
-    return value.length > 0 && value.every((part) => typeof part === 'string' || Buffer.isBuffer(part));
-  return (typeof value === 'string' && value.length > 0) || (Buffer.isBuffer(value) && value.byteLength > 0);
+/** What PEM text of a kind is called, and has in it. */
+interface PemKind {
+  readonly name: string;
+  readonly label: string;
+}
+
+const KEY_PEM: PemKind = { name: 'a private key', label: 'PRIVATE KEY-----' };
+const CERT_PEM: PemKind = { name: 'a certificate', label: 'CERTIFICATE-----' };
+
+/** Nothing of a value is shown: it may be a secret. */
+function checkPem(owner: string, option: string, value: unknown, kind: PemKind): void {
+  const pfxToo = option === 'ca' ? '' : ', or pfx given instead';
+  const bounds = `PEM text of ${kind.name} (the content of a file, not its path${pfxToo})`;
+  const parts: readonly unknown[] = Array.isArray(value) ? value : [value];
+  if (parts.length === 0) throw refusedOption(owner, option, bounds, 'an empty array');
+  for (const part of parts) {
+    if (typeof part !== 'string' && !Buffer.isBuffer(part)) throw refusedOption(owner, option, bounds, kindOf(part));
+    if (part.includes(kind.label)) continue;
+    const other = [KEY_PEM, CERT_PEM].find(({ label }) => part.includes(label));
+    const nothing = part.includes('-----BEGIN') ? 'PEM text of something else' : 'text without -----BEGIN';
+    throw refusedOption(owner, option, bounds, other === undefined ? nothing : `that of ${other.name}`);
+  }
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import {
@@ -131,8 +131,8 @@ function load(owner: string, given: ServerTlsOptions): Loaded {
     ...(options.sessionTickets ? {} : { secureOptions: NO_TICKET }),
   };
   const make = (name: string, credentials: TlsCredentials): SecureContext =>
-    usable(name, () => createSecureContext({ ...shared, ...keysOf(credentials) }));
-  const server = usable(owner, () =>
+    usable(name, credentials, () => createSecureContext({ ...shared, ...keysOf(credentials) }));
+  const server = usable(owner, given, () =>
     createServer({
       ...shared,
       ...keysOf(given),
@@ -160,19 +160,54 @@ function sessionContext(clientCertificate: string, ca: Pem | undefined): string 
   return hash.digest('base64').slice(0, 32);
 }
 
-/** Runs what parses keys. @throws PacketError `ERR_PACKET_OPTION` with OpenSSL's error as its cause. */
-export function usable<T>(owner: string, parse: () => T): T {
+/**
+ * Runs what parses `given`.
+ * @throws PacketError `ERR_PACKET_OPTION` that names the option at fault, where that can be told, with OpenSSL's error as its cause.
+ */
+export function usable<T>(
+  owner: string,
+  given: GivenCredentials & { readonly ca?: Pem | undefined },
+  parse: () => T,
+): T {
   try {
     return parse();
   } catch (error) {
-    throw new PacketError(
-      'ERR_PACKET_OPTION',
-      `${owner}: the key, certificate or ciphers cannot be used: ${messageOf(error)}`,
-      {
-        cause: error,
-        details: { option: 'tls', reason: errnoOf(error) },
-      },
-    );
+    const { option, why } = faultOf(given) ?? {
+      option: 'tls',
+      why: 'the key, certificate or ciphers cannot be used',
+    };
+    throw new PacketError('ERR_PACKET_OPTION', `${owner}: ${why}: ${messageOf(error)}`, {
+      cause: error,
+      details: { option, reason: errnoOf(error) },
+    });
+  }
+}
+
+/** Which of them cannot be used, each alone or as a pair; undefined when it is none of these. */
+function faultOf({
+  key,
+  cert,
+  ca,
+  pfx,
+  passphrase,
+}: Parameters<typeof usable>[1]): { readonly option: string; readonly why: string } | undefined {
+  if (pfx !== undefined) return { option: 'pfx', why: 'pfx cannot be used' };
+  const keyOf = (part: string | Buffer): KeyObject =>
+    createPrivateKey({ key: part, ...(passphrase === undefined ? {} : { passphrase }) });
+  const keys = readAll(key, keyOf);
+  if (keys === undefined) return { option: 'key', why: 'key cannot be used' };
+  const leaves = readAll(cert, (part) => new X509Certificate(part));
+  if (leaves === undefined) return { option: 'cert', why: 'cert cannot be used' };
+  if (readAll(ca, (part) => new X509Certificate(part)) === undefined) return { option: 'ca', why: 'ca cannot be used' };
+  const paired = leaves.every((leaf) => keys.some((one) => leaf.checkPrivateKey(one)));
+  return paired ? undefined : { option: 'cert', why: 'cert is not that of key' };
+}
+
+function readAll<T>(pem: Pem | undefined, read: (part: string | Buffer) => T): readonly T[] | undefined {
+  try {
+    return pem === undefined ? [] : [pem].flat().map((part) => read(part));
+  } catch {
+    return undefined;
   }
 }
 

@@ -1,5 +1,5 @@
 import { PacketError } from '../errors.ts';
-import { optionError } from '../options.ts';
+import { optionError, refusedOption } from '../options.ts';
 import type { AskOptions } from '../reactor/index.ts';
 import type { OriginCalls } from './origins.ts';
 import { workerRows } from './worker-options.ts';
@@ -133,7 +133,7 @@ const CALL_OPTIONS: readonly string[] = [...ASK_OPTIONS, 'signal'];
 function checkOptions(worker: string, options: AskOptions, known: readonly string[]): void {
   const owner = `worker "${worker}" call`;
   for (const name in options) {
-    if (!known.includes(name)) throw optionError(owner, name, `absent (known are ${known.join(', ')})`, 'a value');
+    if (!known.includes(name)) throw refusedOption(owner, name, `absent (known are ${known.join(', ')})`, 'a value');
   }
   const { deadlineMs, key } = options;
   if (deadlineMs !== undefined) checkDeadline(worker, deadlineMs);

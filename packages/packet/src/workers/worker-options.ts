@@ -82,7 +82,7 @@ export function resolveWorkerConfig(
   try {
     const execArgv: unknown = 'execArgv' in config ? (config.execArgv ?? []) : [];
     if (!isTextList(execArgv)) throw optionError(owner, 'execArgv', 'an array of strings', execArgv);
-    return { limits: resolveOptions(owner, workerRows, { ...config }, ['execArgv']), execArgv };
+    return { limits: resolveOptions(owner, workerRows, config, ['execArgv']), execArgv };
   } catch (error) {
     throw definitionError(file, error instanceof Error ? error.message : String(error), error);
   }

@@ -30,5 +30,5 @@ export interface EvalRequest extends EvaluationLimits {
 
 /** @throws PacketError `ERR_PACKET_OPTION`. */
 export function resolveEvalOptions(given: EvalOptions): EvalLimits {
-  return resolveOptions('EvalConnection', evalRows, { ...given });
+  return resolveOptions('EvalConnection', evalRows, given);
 }

@@ -81,7 +81,7 @@ export function readLists(owner: string, given: AcceptOptions): AcceptLists {
   // Without it anyone could claim to be anyone.
   if (trusted === undefined || trusted.isEmpty) {
     const bounds = `given with proxyProtocol '${proxyProtocol}': the addresses headers are believed from`;
-    throw optionError(owner, 'trustedProxies', bounds, given.trustedProxies === undefined ? 'none' : '[]');
+    throw optionError(owner, 'trustedProxies', bounds, given.trustedProxies);
   }
   return { allow: read('allow'), deny: read('deny'), trusted };
 }

@@ -7,7 +7,7 @@ import { canonicalIp, plainIp } from './source.ts';
 const UNIX = 'unix';
 /** Bits before the IPv4 address in one that is written as IPv6. */
 const MAPPED_BITS = 96;
-const EXPECTED = "IP addresses, CIDR blocks such as '10.0.0.0/8' or '2001:db8::/32', or 'unix'";
+const KINDS = "CIDR block such as '10.0.0.0/8' or '2001:db8::/32', or 'unix'";
 
 /**
  * A set of addresses: IPs, CIDR blocks, and UNIX sockets by the word `unix`.
@@ -23,9 +23,11 @@ export class AddressList {
 
   /** @throws PacketError `ERR_PACKET_OPTION` naming the entry that is no address. */
   constructor(owner: string, option: string, entries: unknown) {
-    if (!Array.isArray(entries)) throw optionError(owner, option, `an array of ${EXPECTED}`, entries);
-    for (const entry of entries) {
-      if (!this.#add(entry)) throw optionError(owner, option, `an array of ${EXPECTED}`, entry);
+    if (!Array.isArray(entries)) {
+      throw optionError(owner, option, `an array, each entry an IP address, a ${KINDS}`, entries);
+    }
+    for (const [index, entry] of entries.entries()) {
+      if (!this.#add(entry)) throw optionError(owner, `${option}[${index}]`, `an IP address, a ${KINDS}`, entry);
     }
   }
 

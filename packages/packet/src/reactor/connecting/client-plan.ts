@@ -5,7 +5,7 @@ import type { ConnectOptions, Endpoint, Engine, Transport, TransportSink } from 
 import {
   type ClientOptions,
   type ConnectTo,
-  endpointOf,
+  clientEndpointOf,
   type ResolvedClientOptions,
   resolveClientOptions,
 } from '../connection-options.ts';
@@ -50,11 +50,19 @@ export interface ClientHost {
   readonly resolver: NameResolver;
 }
 
-/** Checks what `connect` or `reconnect` was given. @throws PacketError `ERR_PACKET_OPTION`; nothing was begun. */
-export function planClient(owner: string, to: ConnectTo & ClientOptions, settings: TlsSettings): ClientPlan {
-  const options = resolveClientOptions(owner, to);
-  const endpoint = endpointOf(owner, { ...to });
-  if ('fd' in endpoint) throw optionError(owner, 'fd', 'absent', endpoint.fd);
+/**
+ * Checks what `connect` or `reconnect` was given.
+ * @param others Names that the caller took out of the options before, for messages.
+ * @throws PacketError `ERR_PACKET_OPTION`; nothing was begun.
+ */
+export function planClient(
+  owner: string,
+  to: ConnectTo & ClientOptions,
+  settings: TlsSettings,
+  others: readonly string[] = [],
+): ClientPlan {
+  const options = resolveClientOptions(owner, to, others);
+  const endpoint = clientEndpointOf(owner, { ...to });
   const { localAddress, localPort, signal, resolver } = to;
   checkResolver(owner, resolver);
   const engineOptions = {

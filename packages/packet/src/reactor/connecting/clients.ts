@@ -11,7 +11,13 @@ import type { TlsSettings } from '../securing.ts';
 import type { Timers } from '../timers.ts';
 import { type ClientHost, type ClientPlan, endpointName, openClient, planAgain, planClient } from './client-plan.ts';
 import type { NameResolver } from './name-resolver.ts';
-import { type ConnectionObserver, type ReconnectOptions, Reconnector, splitReconnect } from './reconnector.ts';
+import {
+  type ConnectionObserver,
+  RECONNECT_NAMES,
+  type ReconnectOptions,
+  Reconnector,
+  splitReconnect,
+} from './reconnector.ts';
 
 /** What clients need from their reactor. */
 export interface ClientsInit {
@@ -64,7 +70,7 @@ export class Clients {
   ): Reconnector<C> {
     const { tls, timers, errors } = this.#init;
     const { client, settings } = splitReconnect(to);
-    const plan = planClient('keepConnected', client, tls);
+    const plan = planClient('keepConnected', client, tls, RECONNECT_NAMES);
     const factory = this.#factory('keepConnected', to.args, Handler, init);
     const reconnector: Reconnector<C> = new Reconnector<C>(
       {

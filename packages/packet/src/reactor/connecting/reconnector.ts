@@ -15,6 +15,9 @@ export const reconnectRows = {
   maxRetries: { kind: 'number', fallback: 0, min: 1, max: 1_000_000, unit: 'count', off: 0 },
 } as const;
 
+/** The names of {@link ReconnectOptions}. */
+export const RECONNECT_NAMES: readonly string[] = [...Object.keys(reconnectRows), 'onRetry', 'retryIf', 'random'];
+
 /** A retry that is about to be waited for. */
 export interface Retry {
   /** Its number since the last connection that was stable, from 1. */

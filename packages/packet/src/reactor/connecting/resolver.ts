@@ -52,7 +52,7 @@ const GO_ON = new Set(['ENOTFOUND', 'ENODATA', 'ESERVFAIL']);
  * @throws PacketError `ERR_PACKET_OPTION`.
  */
 export function createResolver(options: ResolverOptions = {}): NameResolver {
-  const resolved = resolveOptions('createResolver', resolverRows, { ...options }, OTHER_NAMES);
+  const resolved = resolveOptions('createResolver', resolverRows, options, OTHER_NAMES);
   for (const name of ['hostsFile', 'resolvConf'] as const) {
     const path = options[name];
     if (path === undefined || path === false || (typeof path === 'string' && path !== '')) continue;
@@ -60,7 +60,7 @@ export function createResolver(options: ResolverOptions = {}): NameResolver {
   }
   const { servers } = options;
   if (servers !== undefined && !(Array.isArray(servers) && servers.length > 0 && servers.every(isNameServer))) {
-    throw optionError('createResolver', 'servers', 'IP addresses, with a port where needed', servers);
+    throw optionError('createResolver', 'servers', 'an array of IP addresses, with a port where needed', servers);
   }
   return new DnsResolver(resolved, options);
 }

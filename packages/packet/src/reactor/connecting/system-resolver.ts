@@ -28,7 +28,7 @@ export interface SystemResolverOptions {
  */
 export function createSystemResolver(options: SystemResolverOptions = {}): NameResolver {
   const given: Given<typeof systemResolverRows> = { ...options };
-  const { maxConcurrent, maxWaiting } = resolveOptions('createSystemResolver', systemResolverRows, { ...given });
+  const { maxConcurrent, maxWaiting } = resolveOptions('createSystemResolver', systemResolverRows, given);
   const turns = new Turns(maxConcurrent);
   return {
     lookup: async (host, signal) => {

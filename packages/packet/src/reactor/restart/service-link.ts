@@ -74,7 +74,7 @@ export class ServiceLink {
    * @throws PacketError `ERR_PACKET_STATE`, `ERR_PACKET_UNSUPPORTED`, `ERR_PACKET_OPTION`, or `ERR_PACKET_RESTART` when the successor is gone again.
    */
   async restart(options: RestartOptions): Promise<number> {
-    const limits = resolveOptions('restart', restartRows, { ...options });
+    const limits = resolveOptions('restart', restartRows, options);
     if (!this.#serving) throw new PacketError('ERR_PACKET_STATE', 'restart: start-up is not complete yet');
     if (this.#successor !== undefined) throw new PacketError('ERR_PACKET_STATE', 'restart: one is under way');
     const plan = this.#plan();
