@@ -2,8 +2,9 @@ import { Connection, Reactor } from '@packet/core';
 
 // node examples/dist/tcp-proxy.js 11012 example.org:80, then: curl -H 'Host: example.org' http://127.0.0.1:11012/
 const [port = '11012', upstream = '127.0.0.1:11006'] = process.argv.slice(2);
-const at = upstream.lastIndexOf(':');
-const to = { host: upstream.slice(0, at), port: Number(upstream.slice(at + 1)) };
+const [, host, targetPort] = /^(.+):(\d+)$/.exec(upstream) ?? [];
+if (host === undefined) throw new Error(`${upstream} is no HOST:PORT`);
+const to = { host, port: Number(targetPort) };
 
 /** Either side of a proxied connection: when the other side has gone, this one goes too. */
 class Side extends Connection {

@@ -42,11 +42,16 @@ function toMessage({ type, data }) {
   }
 }
 
+/** JSON without the two characters that end a line for some versions of `node:readline`, but not in JSON. */
+function oneLine(message) {
+  return JSON.stringify(message).replaceAll('\u2028', '\\u2028').replaceAll('\u2029', '\\u2029');
+}
+
 // biome-ignore lint/style/noDefaultExport: node:test takes a reporter only as a module's default export.
 export default async function* testEvents(source) {
   for await (const event of source) {
     const message = toMessage(event);
-    if (message !== undefined) writeSync(TO_RUNNER, `${JSON.stringify(message)}\n`);
+    if (message !== undefined) writeSync(TO_RUNNER, `${oneLine(message)}\n`);
   }
   yield '';
 }

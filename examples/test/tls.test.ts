@@ -55,7 +55,7 @@ netTest('tls-echo: what is sent comes back, and a signal takes the new certifica
   assert.equal((await secured(t, { port })).getPeerCertificate().subject.CN, 'renewed');
   writeFileSync(join(folder, 'cert.pem'), 'broken');
   program.kill('SIGHUP');
-  await program.printed(/^not reloaded: .*cannot be used/m);
+  await program.printed(/^not reloaded: .*cert must be PEM text/m);
   assert.equal((await secured(t, { port })).getPeerCertificate().subject.CN, 'renewed');
   first.write('still here');
   assert.equal(await line(first), 'still here');

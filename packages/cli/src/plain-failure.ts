@@ -13,12 +13,24 @@ export function plainFailure(error: unknown): Failure | undefined {
   return new Failure(oneLine(error.message), { cause: error });
 }
 
-/**
- * The failure of listening at `where`, in a line that names the options to choose another port or host; any other error as it
- * is.
- */
-export function listenFailure(error: unknown, options: { readonly port: string; readonly host?: string }): unknown {
-  if (!isPacketError(error) || error.code !== 'ERR_PACKET_LISTEN') return error;
+/** What the command line said of where and how to listen. */
+export interface ListenArguments {
+  /** The options that choose a port and a host. */
+  readonly port: string;
+  readonly host?: string;
+  /** The files that were given with `--tls-key` and `--tls-cert`. */
+  readonly files?: { readonly key: string; readonly cert: string } | undefined;
+}
+
+/** The failure of listening, in a line that names the options of the command line to change; any other error as it is. */
+export function listenFailure(error: unknown, options: ListenArguments): unknown {
+  if (!isPacketError(error)) return error;
+  const { option } = error.details;
+  if (error.code === 'ERR_PACKET_OPTION' && options.files !== undefined && (option === 'key' || option === 'cert')) {
+    const message = `${options.files[option]} (given with --tls-${option}): ${oneLine(error.message)}`;
+    return new Failure(message, { cause: error });
+  }
+  if (error.code !== 'ERR_PACKET_LISTEN') return error;
   const where = String(error.details.endpoint ?? 'the address');
   const otherHost = options.host === undefined ? '' : `; choose another with ${options.host}`;
   const message = {

@@ -1,8 +1,9 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { createWriteStream, type WriteStream } from 'node:fs';
+import { createWriteStream, openSync, type WriteStream } from 'node:fs';
 import { inspect } from 'node:util';
 import type { PacketEventName, PacketEvents } from '@packet/core';
 import { errorText } from './error-text.ts';
+import { Failure } from './failure.ts';
 import { WorkerLines } from './worker-lines.ts';
 
 /** Where reports go. */
@@ -25,12 +26,13 @@ export class Reports {
   readonly #undo: (() => void)[] = [];
   #served = false;
 
+  /** @throws Failure when the log cannot be opened. */
   constructor({ debug, logFile }: ReportOptions) {
     this.#errorText = debug ? inspect : errorText;
     if (logFile === undefined) {
       this.#write = (stream, line) => void process[stream].write(`${line}\n`);
     } else {
-      const log = createWriteStream(logFile, { flags: 'a' });
+      const log = createWriteStream(logFile, { fd: openLog(logFile) });
       log.on('error', (error) => process.stderr.write(`packet: cannot write the log: ${error.message}\n`));
       this.#log = log;
       this.#write = (_stream, line) => void log.write(`${new Date().toISOString()} ${line}\n`);
@@ -99,6 +101,16 @@ export class Reports {
 
   #say(text: string): void {
     this.#write('stderr', `packet: ${text}`);
+  }
+}
+
+/** Opened before anything is served: reports that go nowhere are found out when they are needed. */
+function openLog(path: string): number {
+  try {
+    return openSync(path, 'a');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new Failure(`cannot write ${path} (given with --log): ${code}`, { cause: error });
   }
 }
 

@@ -3,6 +3,7 @@ import { rmSync } from 'node:fs';
 import { test } from 'node:test';
 import { PacketError } from '@packet/core';
 import { netTest } from '@packet/testing';
+import { selfSigned } from '../src/certificates/certificate.ts';
 import { Failure } from '../src/failure.ts';
 import { listenFailure } from '../src/plain-failure.ts';
 import { appFolder, runPacket } from './packet-process.ts';
@@ -53,10 +54,22 @@ const REFUSALS: readonly [args: readonly string[], line: RegExp][] = [
     ['twice.js', '--config', 'config/bounds.json'],
     /^startServer: maxConnections must be an integer in 1\.\..+, got 0$/,
   ],
+  [['twice.js', '--log', 'nope/log.txt'], /^cannot write nope\/log\.txt \(given with --log\): ENOENT$/],
+  [['twice.js', '--log', 'folder'], /^cannot write folder \(given with --log\): EISDIR$/],
+  [
+    ['twice.js', '--tls-cert', 'cert.pem', '--tls-key', 'cert.pem'],
+    /^cert\.pem \(given with --tls-key\): startServer: tls: key must be PEM text of a private key .*, got that of a certificate$/,
+  ],
+  [
+    ['twice.js', '--tls-cert', 'text.txt', '--tls-key', 'key.pem'],
+    /^text\.txt \(given with --tls-cert\): .*cert must be PEM text of a certificate .*, got text without -----BEGIN$/,
+  ],
+  [['twice.js', '--tls-cert', 'nope.pem', '--tls-key', 'key.pem'], /^cannot read nope\.pem \(given with --tls-cert\)$/],
   [['twice.js', '--host', '192.0.2.1'], /^192\.0\.2\.1:0 is no address of this machine; choose another with --host$/],
 ];
 netTest('what cannot be served gets one line that names it, and exit code 1', async (t) => {
-  const folder = appFolder(t, FILES);
+  const { key, cert } = await selfSigned({ names: ['localhost'], days: 1 });
+  const folder = appFolder(t, { ...FILES, 'key.pem': key, 'cert.pem': cert });
   for (const [args, line] of REFUSALS) {
     const { code, stdout, stderr } = await runPacket(t, ['serve', '--port', '0', ...args], folder);
     const [first = '', ...more] = stderr.split('\n');

@@ -281,7 +281,7 @@ for (const secured of [false, true]) {
       client.end('?');
       assert.equal(await text(client), String(program.pid));
       program.kill('SIGTERM');
-      assert.match(await printed, /^Who listens on the socket local of systemd\n/);
+      assert.match(await printed, /^Who listens on the socket local of systemd \(process \d+\)\n/);
       assert.doesNotMatch(await printed, /^try:/m);
     },
     { skip: needsProgram('systemd-socket-activate') },

@@ -20,6 +20,8 @@ export const TLS_OPTIONS: Readonly<Record<string, OptionSpec>> = {
 export interface ServedTls {
   readonly key: string;
   readonly cert: string;
+  /** The files they were read from, if they were. */
+  readonly files?: { readonly key: string; readonly cert: string } | undefined;
   /** How its clients know the certificate, if it was made for this run; to be printed. */
   readonly notice: readonly string[];
   /** Commands that speak to a server on this port, if nobody trusts its certificate. */
@@ -41,7 +43,13 @@ export async function readTls(args: Arguments, host?: string): Promise<ServedTls
   if (cert === undefined && key === undefined) return undefined;
   if (cert === undefined) throw misuse('--tls-key needs --tls-cert: --tls-cert FILE');
   if (key === undefined) throw misuse('--tls-cert needs --tls-key: --tls-key FILE');
-  return { cert: read(cert, '--tls-cert'), key: read(key, '--tls-key'), notice: [], attempts: () => [] };
+  return {
+    cert: read(cert, '--tls-cert'),
+    key: read(key, '--tls-key'),
+    files: { cert, key },
+    notice: [],
+    attempts: () => [],
+  };
 }
 
 async function selfSignedTls(host: string | undefined): Promise<ServedTls> {

@@ -52,6 +52,7 @@ Sockets of a systemd socket unit are served instead of a port, unless --port or 
     const tls = await readTls(args, host);
     const served = await openServedFile({ file, exportName: args.values.export, workers });
     const { Reactor, serviceOf } = served.core;
+    const { LISTEN_PID: socketsFor } = process.env;
     const service = serviceOf(process);
     const sockets = port === undefined && host === undefined ? service.listeners : [];
     const secure = tls === undefined ? {} : { tls: { key: tls.key, cert: tls.cert } };
@@ -67,19 +68,25 @@ Sockets of a systemd socket unit are served instead of a port, unless --port or 
       sockets.length === 0
         ? [place]
         : sockets.map(({ fd }) => ({ ...settings, ...secure, port: undefined, host: undefined, fd }));
+    if (socketsFor !== undefined && Number(socketsFor) !== process.pid) {
+      const notice = 'are not served; start packet itself where they are passed in, not a program that starts it';
+      process.stderr.write(
+        `packet: the sockets passed in are for process ${socketsFor}, not ${process.pid}, and ${notice}\n`,
+      );
+    }
     await serving({ debug: args.flags.has('debug'), logFile: log }, () =>
       Reactor.run({ workers: served.workers, service }, async (reactor) => {
         const said: string[] = [];
         for (const at of places) {
           // A place of the file is checked by `startServer`.
           const listener = await reactor.startServer(at as ListenAt, served.Handler).catch((error: unknown) => {
-            throw listenFailure(error, { port: '--port', host: '--host' });
+            throw listenFailure(error, { port: '--port', host: '--host', files: tls?.files });
           });
           // Nobody knows the path of a UNIX socket that systemd opened.
           const name = sockets.find(({ fd }) => fd === at.fd)?.name;
           const unknown = name === undefined ? 'a UNIX socket' : `the socket ${name} of systemd`;
           const where = listener.addresses.map((address) => addressText(address) || unknown).join(' and ');
-          said.push(`${served.Handler.name || 'the handler'} listens on ${where}`);
+          said.push(`${served.Handler.name || 'the handler'} listens on ${where} (process ${process.pid})`);
           const port = listener.addresses.flatMap((address) => (address.family === 'unix' ? [] : [address.port])).at(0);
           if (port !== undefined) for (const attempt of tls?.attempts(port) ?? []) said.push(`try: ${attempt}`);
         }

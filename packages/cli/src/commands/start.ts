@@ -47,7 +47,7 @@ export const startCommand: Command = {
           const secure = tls === undefined ? {} : { tls: { key: tls.key, cert: tls.cert } };
           const at = { host: HOST, port: ports[index] ?? 0, ...secure };
           const { port } = await reactor.startServer(at, Handler).catch((error: unknown) => {
-            throw listenFailure(error, { port: `--${name}-port` });
+            throw listenFailure(error, { port: `--${name}-port`, files: tls?.files });
           });
           lines.push(`${name}  ${HOST}:${port}  ${what}`, `      try: ${attempt(line, port, tls !== undefined)}`);
         }

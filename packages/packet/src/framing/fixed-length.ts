@@ -23,9 +23,10 @@ export class FixedLengthFramer implements Framer<Buffer, Uint8Array> {
   /** @throws PacketError `ERR_PACKET_OPTION`. */
   constructor(options: FixedLengthFramerOptions) {
     const { min, max } = fixedLengthRows.size;
-    if (typeof options === 'object' && options?.size === undefined)
+    const { size } = resolveOptions('FixedLengthFramer', fixedLengthRows, options);
+    if (options.size === undefined)
       throw optionError('FixedLengthFramer', 'size', `given, in ${min}..${max}`, undefined);
-    this.#size = resolveOptions('FixedLengthFramer', fixedLengthRows, options).size;
+    this.#size = size;
   }
 
   push(chunk: Buffer): void {

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { netTest } from '@packet/testing';
 import { ManualClock } from '../../src/clock.ts';
-import { Connection, FramedConnection, Reactor } from '../../src/reactor/index.ts';
+import { FixedLengthFramer, LineFramer, NetstringFramer } from '../../src/framing/index.ts';
+import { Connection, createResolver, FramedConnection, Reactor } from '../../src/reactor/index.ts';
 
 function refuses(call: () => unknown, ...words: readonly string[]): void {
   assert.throws(call, (error: Error & { code?: string }) => {
@@ -16,9 +17,11 @@ test('connect refuses unknown options and values out of bounds, naming option, b
   const reactor = new Reactor();
   const to = (options: object) => () => reactor.connect({ port: 1, ...options }, Connection);
   refuses(to({ idleTimeout: 5 }), 'unknown option "idleTimeout"', 'idleTimeoutMs');
-  refuses(to({ port: 70_000 }), 'port', '0..65535', '70000');
+  refuses(to({ port: 70_000 }), 'port', '1..65535', '70000');
+  refuses(to({ port: 0 }), 'port', '1..65535', 'got 0');
+  refuses(to({ fd: 5, port: undefined }), 'unknown option "fd"');
   refuses(to({ port: '80' }), 'port', '"80"');
-  refuses(to({ port: undefined }), 'exactly one of port, path or fd', 'none');
+  refuses(to({ port: undefined }), 'exactly one of port or path', 'none of them');
   refuses(to({ path: '/tmp/x' }), 'exactly one of', 'port and path');
   refuses(to({ highWaterBytes: 0 }), 'highWaterBytes', 'got 0');
   refuses(to({ highWaterBytes: 2000, maxOutboundBytes: 1000 }), 'highWaterBytes', 'maxOutboundBytes (1000)', '2000');
@@ -32,6 +35,39 @@ test('connect refuses unknown options and values out of bounds, naming option, b
   refuses(to({ port: null }), 'port', 'null');
   refuses(to({ idleTimeoutMs: null }), 'idleTimeoutMs', 'null');
   assert.equal(reactor.connectionCount, 0);
+});
+
+test('options that are no object are refused by every owner, not taken for none', async () => {
+  const reactor = new Reactor();
+  for (const wrong of [null, 7000, 'localhost', [7000], () => undefined]) {
+    const options = wrong as object as { port: number; size: number };
+    refuses(() => new Reactor(wrong as object), 'Reactor: options must be an object');
+    refuses(() => reactor.connect(options, Connection), 'connect: options must be an object');
+    refuses(() => reactor.keepConnected(options, Connection), 'keepConnected: options must be an object');
+    await assert.rejects(reactor.startServer(options, Connection), { code: 'ERR_PACKET_OPTION' });
+    refuses(() => createResolver(wrong as object), 'createResolver: options must be an object');
+    refuses(() => new LineFramer(wrong as object), 'LineFramer: options must be an object');
+    refuses(() => new FixedLengthFramer(options), 'FixedLengthFramer: options must be an object');
+    refuses(() => new NetstringFramer(wrong as object), 'NetstringFramer: options must be an object');
+  }
+  refuses(() => new Reactor({ onError: 'log' } as object), 'onError must be a function, got "log"');
+  refuses(
+    () => new Reactor({ service: process } as object),
+    'service must be made by serviceOf(process), got an object',
+  );
+  refuses(() => new Reactor({ engine: 'fast' } as object), 'engine must be an Engine', '"fast"');
+  refuses(() => new Reactor({ clock: Date } as object), 'clock must be a Clock', 'a function');
+  assert.equal(reactor.connectionCount, 0);
+});
+
+test('what does not know an option of keepConnected lists those of reconnecting too', () => {
+  refuses(
+    () => new Reactor().keepConnected({ port: 1, retries: 5 } as object as { port: number }, Connection),
+    'keepConnected: unknown option "retries"',
+    'backoffFactor',
+    'maxRetries',
+    'onRetry',
+  );
 });
 
 test('startServer refuses wrong options at the call', async () => {

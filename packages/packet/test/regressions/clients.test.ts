@@ -23,9 +23,9 @@ const attempts: Record<string, (port: number) => { readonly to: ConnectTo; reado
     to: { host: '255.255.255.255', port },
     codes: ['ENETUNREACH', 'EACCES', 'EHOSTUNREACH', 'EADDRNOTAVAIL', 'ECONNREFUSED'],
   }),
-  'an IPv6 address without a route': (port) => ({
-    to: { host: 'fe80::1', port },
-    codes: ['EINVAL', 'ENETUNREACH', 'EHOSTUNREACH', 'EADDRNOTAVAIL'],
+  'an IPv6 address that takes no connections': (port) => ({
+    to: { host: 'ff0e::1', port },
+    codes: ['ENETUNREACH', 'EHOSTUNREACH', 'EADDRNOTAVAIL', 'EINVAL'],
   }),
   'a UNIX path that does not exist': () => ({
     to: { path: join(tmpdir(), 'packet-nobody-here.sock') },

@@ -5,6 +5,7 @@ import { describe } from 'node:test';
 import { inspect } from 'node:util';
 import { authority, certificate, type NetTest, netTest } from '@packet/testing';
 import { ManualClock, systemClock } from '../../src/clock.ts';
+import type { PacketError } from '../../src/errors.ts';
 import {
   ClientTls,
   type ClientTlsOptions,
@@ -274,6 +275,37 @@ describe('TLS: options', () => {
     refused({ pfx: Buffer.from('no PKCS#12') });
     refused({ ...LOCALHOST, sni: { 'a.test': { key, cert: certificate('renewed').cert } } });
     refused({ ...LOCALHOST, sni: { 'a.test': {} } });
+  });
+
+  netTest('what is wrong with a key, a certificate or an authority is told of that option', () => {
+    const { key, cert } = LOCALHOST;
+    const cases: ReadonlyArray<readonly [object, option: string, message: RegExp]> = [
+      [{ key: './key.pem', cert }, 'key', /key must be PEM text .*not its path.*got text without -----BEGIN$/],
+      [{ key, cert: Buffer.from('/etc/cert.pem') }, 'cert', /cert must be PEM text .*not its path/],
+      [{ key: cert, cert: key }, 'key', /key must be .*got that of a certificate$/],
+      [{ key, cert: [cert, key] }, 'cert', /cert must be .*got that of a private key$/],
+      [
+        { key, cert, ca: 'ca.pem' },
+        'ca',
+        /ca must be PEM text of a certificate \(the content of a file, not its path\)/,
+      ],
+      [{ key, cert, ca: [] }, 'ca', /got an empty array$/],
+      [{ key, cert: cert.replace(/^[A-Za-z]/m, '*') }, 'cert', /cert cannot be used: /],
+      [{ key: certificate('renewed').key, cert }, 'cert', /cert is not that of key: /],
+      [{ pfx: Buffer.from('no PKCS#12') }, 'pfx', /pfx cannot be used: /],
+      [{ ...LOCALHOST, ciphers: 'NO-SUCH-CIPHER' }, 'tls', /the key, certificate or ciphers cannot be used: /],
+    ];
+    for (const [options, option, message] of cases) {
+      assert.throws(
+        () => new ServerTls('startServer', options as ServerTlsOptions),
+        (error: PacketError) => {
+          assert.equal(error.code, 'ERR_PACKET_OPTION');
+          assert.match(error.message, message);
+          assert.equal(error.details.option, option);
+          return true;
+        },
+      );
+    }
   });
 
   netTest('unknown options and values out of bounds are refused at the call', () => {

@@ -94,6 +94,7 @@ export function splitReconnect(given: ConnectTo & ClientOptions & ReconnectOptio
   readonly client: ConnectTo & ClientOptions;
   readonly settings: ReconnectSettings;
 } {
+  if (typeof given !== 'object' || given === null) throw optionError('keepConnected', 'options', 'an object', given);
   const { minDelayMs, maxDelayMs, backoffFactor, stableMs, maxRetries, onRetry, retryIf, random, ...client } = given;
   const numbers = { minDelayMs, maxDelayMs, backoffFactor, stableMs, maxRetries };
   const rows = resolveOptions('keepConnected', reconnectRows, numbers);

@@ -23,9 +23,12 @@ export const resolverRows = {
 
 /** How names are looked up. */
 export interface ResolverOptions {
-  /** Longest wait for the first answer of a server, in milliseconds; it doubles with each try. @defaultValue 2000 */
+  /**
+   * How long the first answer of a server is waited for, in milliseconds: it may become twice that, and grows with each try,
+   * up to `dnsTimeoutMs` of the connection, which ends the look-up whatever is left to try. @defaultValue 2000
+   */
   readonly timeoutMs?: number | undefined;
-  /** How often each server is asked. @defaultValue 3 */
+  /** How often each server is asked, where the time allows. @defaultValue 3 */
   readonly tries?: number | undefined;
   /** Look-ups under way at once; more wait in line, and their deadline runs meanwhile. @defaultValue 256 */
   readonly maxConcurrent?: number | undefined;

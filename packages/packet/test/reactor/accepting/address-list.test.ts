@@ -68,7 +68,7 @@ test('an entry that is no address is refused by name', () => {
   for (const entry of bad) {
     assert.throws(() => list('10.0.0.1', entry), {
       code: 'ERR_PACKET_OPTION',
-      message: new RegExp(`startServer: deny must be .*, got ${JSON.stringify(entry).replaceAll('.', '\\.')}$`),
+      message: new RegExp(`startServer: deny\\[1\\] must be .*, got ${JSON.stringify(entry).replaceAll('.', '\\.')}$`),
     });
   }
   assert.throws(() => new AddressList('startServer', 'allow', '10.0.0.1'), { code: 'ERR_PACKET_OPTION' });
