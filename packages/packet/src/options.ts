@@ -65,9 +65,7 @@ export function resolveOptions<R extends OptionRows>(
   options: Given<R>,
   others: readonly string[] = [],
 ): Resolved<R> {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw optionError(owner, 'options', 'an object', options);
-  }
+  checkIsObject(owner, options);
   const given: Readonly<Record<string, unknown>> = { ...options };
   for (const name of Object.keys(given)) {
     if (Object.hasOwn(rows, name) || others.includes(name)) continue;
@@ -83,6 +81,13 @@ export function resolveOptions<R extends OptionRows>(
     out[name] = value as number | boolean | string;
   }
   return Object.freeze(out) as Resolved<R>;
+}
+
+/** @throws PacketError `ERR_PACKET_OPTION` for options that are no object; a list is none. */
+export function checkIsObject(owner: string, options: unknown): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw optionError(owner, 'options', 'an object', options);
+  }
 }
 
 /** The error for an option value that is not acceptable: it names the option, what would be, and the value given. */

@@ -1,4 +1,4 @@
-import { optionError, resolveOptions } from '../options.ts';
+import { checkIsObject, optionError, resolveOptions } from '../options.ts';
 import { ByteQueue } from './byte-queue.ts';
 import { type Framer, INCOMPLETE } from './framer.ts';
 import { fixedLengthRows } from './options.ts';
@@ -22,11 +22,11 @@ export class FixedLengthFramer implements Framer<Buffer, Uint8Array> {
 
   /** @throws PacketError `ERR_PACKET_OPTION`. */
   constructor(options: FixedLengthFramerOptions) {
+    checkIsObject('FixedLengthFramer', options);
     const { min, max } = fixedLengthRows.size;
-    const { size } = resolveOptions('FixedLengthFramer', fixedLengthRows, options);
     if (options.size === undefined)
       throw optionError('FixedLengthFramer', 'size', `given, in ${min}..${max}`, undefined);
-    this.#size = size;
+    this.#size = resolveOptions('FixedLengthFramer', fixedLengthRows, options).size;
   }
 
   push(chunk: Buffer): void {

@@ -1,4 +1,4 @@
-import { optionError, resolveOptions } from '../options.ts';
+import { checkIsObject, optionError, resolveOptions } from '../options.ts';
 import { ByteQueue } from './byte-queue.ts';
 import type { Framer, INCOMPLETE } from './framer.ts';
 import { isLatin1 } from './latin1.ts';
@@ -103,7 +103,9 @@ export class ByteLineFramer implements Framer<Buffer, Uint8Array> {
 
   /** @throws PacketError `ERR_PACKET_OPTION`. */
   constructor(options: ByteLineFramerOptions = {}) {
-    const given = resolveOptions('ByteLineFramer', byteLineRows, withStripDefault(options), ['delimiter']);
+    const given = resolveOptions('ByteLineFramer', byteLineRows, withStripDefault('ByteLineFramer', options), [
+      'delimiter',
+    ]);
     const rules = withDelimiter('ByteLineFramer', given, options.delimiter, 'utf8');
     this.#lines = new LineCutter(this.#queue, rules, (size) => this.#queue.take(size));
   }
@@ -140,9 +142,11 @@ export class ByteLineFramer implements Framer<Buffer, Uint8Array> {
 }
 
 /** The options with the one default filled in that depends on another option. */
-function withStripDefault<O extends ByteLineFramerOptions>(options: O): { readonly [K in keyof O]: O[K] } {
-  // Refused by whoever reads them.
-  if (typeof options !== 'object' || options === null) return options;
+function withStripDefault<O extends ByteLineFramerOptions>(
+  owner: string,
+  options: O,
+): { readonly [K in keyof O]: O[K] } {
+  checkIsObject(owner, options);
   const { delimiter = '\n', stripCarriageReturn } = options;
   const isLineFeed =
     typeof delimiter === 'string' ? delimiter === '\n' : delimiter?.length === 1 && delimiter[0] === 0x0a;
@@ -154,7 +158,7 @@ export function textLineRules(
   owner: string,
   options: LineFramerOptions,
 ): { readonly rules: LineRules; readonly encoding: 'utf8' | 'latin1' } {
-  const { encoding, ...given } = resolveOptions(owner, lineRows, withStripDefault(options), ['delimiter']);
+  const { encoding, ...given } = resolveOptions(owner, lineRows, withStripDefault(owner, options), ['delimiter']);
   return { rules: withDelimiter(owner, given, options.delimiter, encoding), encoding };
 }
 

@@ -1,6 +1,6 @@
 import { PacketError } from '../../errors.ts';
 import { publish } from '../../events.ts';
-import { optionError, type Resolved, resolveOptions } from '../../options.ts';
+import { checkIsObject, optionError, type Resolved, resolveOptions } from '../../options.ts';
 import type { CloseReason } from '../../transport/index.ts';
 import type { Connection } from '../connection.ts';
 import type { ClientOptions, ConnectTo } from '../connection-options.ts';
@@ -94,7 +94,7 @@ export function splitReconnect(given: ConnectTo & ClientOptions & ReconnectOptio
   readonly client: ConnectTo & ClientOptions;
   readonly settings: ReconnectSettings;
 } {
-  if (typeof given !== 'object' || given === null) throw optionError('keepConnected', 'options', 'an object', given);
+  checkIsObject('keepConnected', given);
   const { minDelayMs, maxDelayMs, backoffFactor, stableMs, maxRetries, onRetry, retryIf, random, ...client } = given;
   const numbers = { minDelayMs, maxDelayMs, backoffFactor, stableMs, maxRetries };
   const rows = resolveOptions('keepConnected', reconnectRows, numbers);
