@@ -5,16 +5,11 @@ import { formatAddress, localAddressOf, remoteAddressOf, UNNAMED } from './addre
 import { goneError, reasonOf } from './close-reasons.ts';
 import type { DetachedSocket } from './detached.ts';
 import { type FileDone, Outgoing, SMALL_BYTES } from './outgoing.ts';
+import { FIRST_STEP_BYTES, Pace } from './pace.ts';
 import type { Address, CloseReason, SocketTuning, Transport, TransportSink } from './transport.ts';
 
 const OWNER: unique symbol = Symbol('packet.transport');
 const EMPTY = Buffer.alloc(0);
-
-/**
- * Most bytes given to a stream before it has taken those of before; the rest waits in an {@link Outgoing}. A stream does not
- * tell how much of a write has left, so this is the step in which progress is seen.
- */
-const SLICE_BYTES = 64 * 1024;
 
 /** Most bytes held back inside `bytes` to leave together: they count as taken. */
 const HELD_BYTES = 64 * 1024;
@@ -43,7 +38,7 @@ export interface StreamFacts {
  *       |                   |                               +--> [settled: reason known] --closed--> gone
  *       +---- error --------+---- error, abort, both ended -+
  *
- * Once settled nothing but `closed` is delivered. Output beyond {@link SLICE_BYTES} waits in an {@link Outgoing} and
+ * Once settled nothing but `closed` is delivered. Output beyond one step of its {@link Pace} waits in an {@link Outgoing} and
  * follows as the stream empties, so `pendingBytes` falls in steps however large one write was. What a sink writes
  * while it is given a chunk leaves together when it returns.
  */
@@ -54,6 +49,8 @@ export class StreamTransport implements Transport {
   readonly #notify: (() => void) | undefined;
   #sink: TransportSink;
   #outgoing: Outgoing | undefined;
+  /** Of {@link #outgoing}. */
+  #pace: Pace | undefined;
   #local: Address | undefined;
   #remote: Address | undefined;
   /** Bytes given to the stream without waiting, less what {@link #settle} dropped. */
@@ -225,7 +222,8 @@ export class StreamTransport implements Transport {
   /** Whether the stream may be given these bytes now: behind others only so many, and none that are better copied together. */
   #fits(size: number): boolean {
     const ahead = this.#stream.writableLength;
-    return ahead === 0 ? size <= SLICE_BYTES : size >= SMALL_BYTES && ahead + this.#heldBytes + size <= SLICE_BYTES;
+    const all = ahead + this.#heldBytes + size;
+    return ahead === 0 ? size <= FIRST_STEP_BYTES : size >= SMALL_BYTES && all <= FIRST_STEP_BYTES;
   }
 
   #writeMany(parts: readonly Uint8Array[]): void {
@@ -283,6 +281,7 @@ export class StreamTransport implements Transport {
   #queue(): Outgoing {
     this.#direct = false;
     this.#waiting = true;
+    this.#pace ??= new Pace();
     this.#outgoing ??= new Outgoing(() => this.streamRoom());
     return this.#outgoing;
   }
@@ -290,13 +289,16 @@ export class StreamTransport implements Transport {
   #feed(): void {
     const outgoing = this.#outgoing;
     const stream = this.#stream;
-    let room = SLICE_BYTES - stream.writableLength;
-    if (outgoing !== undefined) {
+    const pace = this.#pace;
+    let room = 0;
+    if (outgoing !== undefined && pace !== undefined) {
+      if (stream.writableLength === 0) pace.emptied(performance.now());
+      room = pace.stepBytes - stream.writableLength;
       while (room > 0) {
         const slice = outgoing.take(room);
         if (slice === undefined) break;
         stream.write(slice, this.#notify);
-        room = SLICE_BYTES - stream.writableLength;
+        room = pace.stepBytes - stream.writableLength;
       }
       this.#direct = outgoing.isEmpty;
     }
