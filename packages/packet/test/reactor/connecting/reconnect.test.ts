@@ -61,8 +61,8 @@ for (const [name, makeEngine] of [
     const first = await scene.accepted();
     await client.journal.saw('connectionCompleted');
     first.pause();
-    client.sendData(pattern(4_000_000));
-    assert.ok(client.pendingBytes > 0);
+    // How much the system takes for a peer that does not read is its own affair.
+    while (client.pendingBytes === 0) client.sendData(pattern(1_000_000));
     client.closeConnection();
     const second = await scene.accepted();
     assert.equal(client.pendingBytes, 0);
