@@ -22,6 +22,22 @@ export interface WorkerFacts {
   readonly pid: number | undefined;
 }
 
+/** Which call to a worker an event is about. */
+export interface CallFacts {
+  /** Never reused within its reactor. */
+  readonly call: number;
+  /** `receiveData` for `askWorker`. */
+  readonly method: string;
+  /** W3C trace context it was made in, if any. */
+  readonly traceparent: string | undefined;
+}
+
+/**
+ * How a call settled: its worker `answered`, or threw (`failed`); was `lost` with it; passed its `deadline`; was `cancelled` by
+ * its caller; found the queue full (`overloaded`); or was `refused` for any other reason, such as an argument that cannot travel.
+ */
+export type CallEnd = 'answered' | 'failed' | 'lost' | 'deadline' | 'cancelled' | 'overloaded' | 'refused';
+
 /**
  * What Packet reports on `node:diagnostics_channel`, by channel name. The library never logs: subscribe to these.
  *
@@ -86,6 +102,25 @@ export interface PacketEvents {
     readonly pid: number | undefined;
     readonly error: PacketError | undefined;
   };
+  'packet:call.started': WorkerFacts &
+    CallFacts & {
+      /** Milliseconds from the call until an instance was given it. */
+      readonly queueMs: number;
+    };
+  'packet:call.settled': CallFacts & {
+    readonly worker: string;
+    readonly key: string | undefined;
+    /** Place in the pool of the instance that had it; undefined when none had. */
+    readonly index: number | undefined;
+    readonly pid: number | undefined;
+    readonly end: CallEnd;
+    /** Milliseconds it waited for an instance. */
+    readonly queueMs: number;
+    /** Milliseconds the instance had it; undefined when none had. */
+    readonly runMs: number | undefined;
+    /** Why there is no answer. */
+    readonly error: PacketError | undefined;
+  };
   'packet:worker.started': WorkerFacts & { readonly bootMs: number };
   'packet:worker.exited': WorkerFacts & {
     readonly exitCode: number | undefined;
@@ -115,6 +150,8 @@ const names = {
   'packet:reactor.blocked': true,
   'packet:reactor.stopped': true,
   'packet:reactor.restart': true,
+  'packet:call.started': true,
+  'packet:call.settled': true,
   'packet:worker.started': true,
   'packet:worker.exited': true,
   'packet:worker.parked': true,

@@ -5,16 +5,23 @@ export { EVENT_NAMES } from './events.ts';
 export type {
   Ask,
   AskOptions,
+  CallInspection,
+  CallTimes,
   DrainReport,
   ErrorContext,
   FramerLimits,
+  InstanceInspection,
+  InstanceState,
   Listener,
   ListenerStats,
+  MethodInspection,
+  PoolInspection,
   ReactorOptions,
   ReactorStats,
   RestartOptions,
   Service,
   ServiceOptions,
+  WorkersInspection,
 } from './reactor/index.ts';
 export { Connection, FramedConnection, Reactor, serviceOf } from './reactor/index.ts';
 export type {
@@ -25,6 +32,8 @@ export type {
   ServerTlsOptions,
   TlsInfo,
 } from './transport/index.ts';
+// From their files: a program without workers does not load the rest.
+export { type CarriedStorage, carry, currentTraceparent, withTraceparent } from './workers/carried.ts';
 export type {
   CallOptions,
   WorkerAsk,
@@ -33,7 +42,6 @@ export type {
   WorkerProxyContext,
   WorkerRequest,
 } from './workers/index.ts';
-// From their files: a program without workers does not load the rest.
 export { Worker } from './workers/worker.ts';
 export { WorkerProxy } from './workers/worker-proxy.ts';
 // Programs add their workers to WorkerRegistry; only what comes by a star can be added to.

@@ -63,4 +63,13 @@ export type { RestartOptions } from './restart/successor.ts';
 export { restartRows } from './restart/successor.ts';
 export type { ListenerStats, ReactorStats, TrafficStats } from './stats.ts';
 export type { Timer } from './timers.ts';
+export type {
+  CallInspection,
+  CallTimes,
+  InstanceInspection,
+  InstanceState,
+  MethodInspection,
+  PoolInspection,
+  WorkersInspection,
+} from './worker-inspection.ts';
 export type { Ask, AskOptions, AskOrigin, WorkerPoolStats, WorkerService, WorkersStats } from './worker-service.ts';

@@ -20,6 +20,8 @@ export interface ReactorOptions {
   readonly workers?: URL | undefined;
   /** Module each worker imports before its own file. */
   readonly workerSetup?: URL | undefined;
+  /** Folder that gets a log file of each worker instance with what it writes, instead of this process's own output. */
+  readonly workerLogs?: URL | undefined;
   /**
    * Hears every error thrown by a callback. Without it (and without a subscriber to `packet:reactor.error`) each becomes a
    * process warning, so that none is lost; so does one for which the hook itself throws or rejects.
@@ -36,7 +38,7 @@ export interface ReactorOptions {
 }
 
 const ROWS: typeof drainRows & typeof watchRows = { ...drainRows, ...watchRows };
-const OTHER_NAMES = ['workers', 'workerSetup', 'onError', 'service', 'clock', 'engine', 'resolver'];
+const OTHER_NAMES = ['workers', 'workerSetup', 'workerLogs', 'onError', 'service', 'clock', 'engine', 'resolver'];
 
 /** Fills in defaults. @throws PacketError `ERR_PACKET_OPTION`. */
 export function resolveReactorOptions(options: ReactorOptions): Resolved<typeof ROWS> {
@@ -50,6 +52,7 @@ export function resolveReactorOptions(options: ReactorOptions): Resolved<typeof 
   checkMethods('clock', 'a Clock', clock, ['now', 'setTimer']);
   checkUrl('workers', options.workers);
   checkUrl('workerSetup', options.workerSetup);
+  checkUrl('workerLogs', options.workerLogs);
   return resolved;
 }
 

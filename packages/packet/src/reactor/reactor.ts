@@ -37,6 +37,7 @@ import { ListenerTls, TlsSettings } from './securing.ts';
 import { ShutdownHooks } from './shutdown-hooks.ts';
 import { AcceptCounts, type ReactorStats } from './stats.ts';
 import { type Timer, Timers } from './timers.ts';
+import type { WorkersInspection } from './worker-inspection.ts';
 import type { WorkerService } from './worker-service.ts';
 
 /**
@@ -333,6 +334,15 @@ export class Reactor {
   }
 
   /**
+   * All there is to know of its workers now, as plain data: instances and their calls, how calls settled, times by method. Asks the
+   * instances, and waits a moment for those that do not answer, which are told as not `responsive`.
+   * @throws PacketError `ERR_PACKET_STATE` without workers that have started.
+   */
+  async inspectWorkers(): Promise<WorkersInspection> {
+    return await this.#service('inspectWorkers').inspect();
+  }
+
+  /**
    * Calls `hook` once when the reactor stops: after it has stopped listening and before any connection is ended, so a hook may
    * still speak to them. The hook added last runs first; a promise is waited for before the next one runs and before
    * connections drain, within the drain time that both share. After it, hooks are still called, and not waited for. What a hook throws
@@ -389,13 +399,14 @@ export class Reactor {
   }
 
   async #startWorkers(): Promise<void> {
-    const { workers: folder, workerSetup: setup } = this.#options;
+    const { workers: folder, workerSetup: setup, workerLogs: logs } = this.#options;
     if (folder === undefined) return;
     // The one arrow from the reactor to the workers, taken only by programs that have some.
     const { createWorkerService } = await import('../workers/index.ts');
     await createWorkerService({
       folder,
       setup,
+      logs,
       clock: this.#clock,
       makeReactor: () => new Reactor(),
       signal: this.#givenUp.signal,

@@ -1,5 +1,6 @@
 import type { PacketError } from '../errors.ts';
 import type { WorkerProxies } from '../workers/index.ts';
+import type { WorkersInspection } from './worker-inspection.ts';
 
 /** Options of one ask. */
 export interface AskOptions {
@@ -75,6 +76,10 @@ export interface WorkerService {
   stop(worker: string, key?: string): Promise<void>;
   /** Figures of now. */
   stats(): WorkersStats;
+  /** All there is to know of now; asks the instances, and waits a moment for those that do not answer. */
+  inspect(): Promise<WorkersInspection>;
+  /** Records the times of all calls from now on. */
+  recordTimes(): void;
   /** Drains and ends all. Resolves when every worker process is gone. */
   close(graceMs: number): Promise<void>;
 }

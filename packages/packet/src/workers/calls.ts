@@ -4,6 +4,7 @@ import { PacketError } from '../errors.ts';
 import { publish } from '../events.ts';
 import type { Ask } from '../reactor/index.ts';
 import { callName, deadlineError } from './call-errors.ts';
+import type { CarriedContext } from './carried.ts';
 import type { Instance } from './instance.ts';
 import type { OriginCalls, Origins } from './origins.ts';
 import type { WorkerRequest } from './worker-proxy.ts';
@@ -23,8 +24,8 @@ export interface CallHolder {
   late(call: Call): void;
   /** A call to it began. */
   begun(call: Call): void;
-  /** That call has settled, whichever way; its caller does not know yet. */
-  settled(call: Call): void;
+  /** That call has settled: by an answer, or by `error`; its caller does not know yet. */
+  settled(call: Call, error: PacketError | undefined): void;
   /** What the caller gets for `value`. */
   replied(call: Call, value: unknown): unknown;
 }
@@ -51,6 +52,8 @@ export abstract class Call implements Waiting {
   /** Clock time; infinite without a deadline. */
   readonly deadlineAt: number;
   settled = false;
+  /** What its caller's code ran in, where something of it is carried along. */
+  context: CarriedContext | undefined;
   /** What its proxy sees of it, where the proxy wants to see it. */
   request: WorkerRequest | undefined;
   /** The instance it was sent to. */
@@ -139,11 +142,13 @@ export class AskCall extends Call {
   ask: Ask = NO_ASK;
 
   answered(value: unknown, last: boolean): void {
-    this.origin?.answered(value, this.ask, last);
+    if (this.context === undefined) this.origin?.answered(value, this.ask, last);
+    else this.context.reenter(() => this.origin?.answered(value, this.ask, last));
   }
 
   failed(error: PacketError): void {
-    this.origin?.failed(error, this.ask);
+    if (this.context === undefined) this.origin?.failed(error, this.ask);
+    else this.context.reenter(() => this.origin?.failed(error, this.ask));
   }
 }
 
@@ -190,7 +195,7 @@ export class CallTable {
 
   /** The worker's last answer. */
   result(call: Call, value: unknown): void {
-    if (!this.#settle(call)) {
+    if (!this.#settle(call, undefined)) {
       this.#deadlines.remove(call);
       call.holder.late(call);
       return;
@@ -201,7 +206,7 @@ export class CallTable {
 
   /** The worker's error, or what befell it. */
   fail(call: Call, error: PacketError): void {
-    if (this.#settle(call)) this.#deliverFailure(call, error);
+    if (this.#settle(call, error)) this.#deliverFailure(call, error);
   }
 
   /** As {@link CallTable.fail}, but never before the caller's own code has returned. */
@@ -211,7 +216,7 @@ export class CallTable {
 
   /** The caller gives up, or time does: the call settles with `error`, and the worker is told if it has it. */
   drop(call: Call, error: PacketError): void {
-    if (!this.#settle(call)) return;
+    if (!this.#settle(call, error)) return;
     call.holder.letGo(call);
     this.#deliverFailure(call, error);
   }
@@ -232,12 +237,12 @@ export class CallTable {
     else this.drop(call, deadlineError(call, this.clock.now()));
   }
 
-  #settle(call: Call): boolean {
+  #settle(call: Call, error: PacketError | undefined): boolean {
     if (call.settled) return false;
     call.settled = true;
     this.#unsettled--;
     this.#deadlines.remove(call);
-    call.holder.settled(call);
+    call.holder.settled(call, error);
     return true;
   }
 

@@ -1,14 +1,17 @@
 import { inspect } from 'node:util';
 import { Reactor } from '../reactor/index.ts';
 import { openChildLane } from './child-lane.ts';
+import { FiguresMeter } from './worker-figures.ts';
 import { WorkerRuntime } from './worker-runtime.ts';
 
 // The entry of a worker process. It is started by its master and by nobody else.
 
+const figures = new FiguresMeter(true);
 const runtime = new WorkerRuntime({
   exit: (code) => process.exit(code),
   after: (ms, callback) => void setTimeout(callback, ms).unref(),
   makeReactor: () => new Reactor(),
+  figures: () => figures.read(),
 });
 
 process.on('uncaughtException', (error: unknown) => {

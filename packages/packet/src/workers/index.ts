@@ -1,5 +1,6 @@
 export type { WorkerPoolStats, WorkersStats } from '../reactor/index.ts';
 export type { WorkerLoss } from './call-errors.ts';
+export { type CarriedStorage, carry, currentTraceparent, withTraceparent } from './carried.ts';
 export { type ChildLaneOptions, openChildLane } from './child-lane.ts';
 export { createInlineLane, type InlineLane } from './inline-lane.ts';
 export type { Frame, FrameType, Lane, LaneCapabilities, LaneLoss, LaneSink, MasterLane } from './lane.ts';

@@ -1,18 +1,24 @@
 import type { ClockTimer } from '../clock.ts';
 import { PacketError } from '../errors.ts';
 import type { WorkerFacts } from '../events.ts';
+import type { CallInspection, InstanceInspection } from '../reactor/index.ts';
 import type { WorkerLoss } from './call-errors.ts';
 import { remoteError } from './call-errors.ts';
-import type { Call, CallTable } from './calls.ts';
+import { type Call, type CallTable, RECEIVE_DATA } from './calls.ts';
 import { decodeError, wireErrorOf } from './error-codec.ts';
 import type { Frame, LaneLoss, MasterLane } from './lane.ts';
 import type { ProcessLaneSink } from './process-lane.ts';
 import type { BootOrder } from './protocol.ts';
-import type { WorkerLimits } from './worker-options.ts';
+import type { WorkerFigures } from './worker-figures.ts';
+import type { LogFile } from './worker-logs.ts';
+import { serviceRows, type WorkerLimits } from './worker-options.ts';
 import { WorkerOutput } from './worker-output.ts';
 
 /** Opens a place for one worker to run, whose lane reports to `sink`. */
 export type OpenPlace = (sink: ProcessLaneSink) => MasterLane;
+
+/** What is known of an instance that runs. */
+export type LiveInspection = Omit<InstanceInspection, 'index' | 'restarts' | 'error'>;
 
 /** Who has the instance: its supervisor. */
 export interface InstanceOwner {
@@ -56,18 +62,29 @@ export class Instance implements ProcessLaneSink {
   readonly #owner: InstanceOwner;
   readonly #limits: WorkerLimits;
   readonly #lane: MasterLane;
-  readonly #output = new WorkerOutput();
+  readonly #output: WorkerOutput;
   readonly #calls = new Map<number, Call>();
   #state = BOOTING;
   /** Above the lane's high-water mark. */
   #full = false;
   #draining = false;
   #error: unknown;
+  #figures: WorkerFigures | undefined;
+  /** Who asked for its figures and waits. */
+  #askedFigures: (() => void)[] = [];
   #timer: ClockTimer | undefined;
   readonly #gone: Promise<void>;
   #resolveGone: () => void = () => undefined;
 
-  constructor(owner: InstanceOwner, table: CallTable, limits: WorkerLimits, open: OpenPlace, order: BootOrder) {
+  constructor(
+    owner: InstanceOwner,
+    table: CallTable,
+    limits: WorkerLimits,
+    open: OpenPlace,
+    order: BootOrder,
+    log: LogFile | undefined,
+  ) {
+    this.#output = new WorkerOutput(log);
     this.#owner = owner;
     this.#table = table;
     this.#limits = limits;
@@ -107,10 +124,11 @@ export class Instance implements ProcessLaneSink {
    */
   send(call: Call, now: number): void {
     const leftMs = call.deadlineAt === Number.POSITIVE_INFINITY ? 0 : Math.max(1, Math.ceil(call.deadlineAt - now));
+    const head = call.context === undefined ? leftMs : [leftMs, call.context.values];
     const below = this.#lane.post({
       type: 'CALL',
       stream: call.id,
-      value: [call.method, leftMs, ...call.args],
+      value: [call.method, head, ...call.args],
     });
     this.#calls.set(call.id, call);
     call.instance = this;
@@ -160,6 +178,38 @@ export class Instance implements ProcessLaneSink {
     return this.#gone;
   }
 
+  /** Asks it for its figures; resolves when it has answered, or is gone. */
+  freshFigures(): Promise<void> {
+    if (this.#state !== READY) return Promise.resolve();
+    return new Promise((resolve) => {
+      if (this.#askedFigures.push(resolve) === 1) this.#lane.post({ type: 'PING', stream: 0, value: 'figures' }, true);
+    });
+  }
+
+  inspect(now: number): LiveInspection {
+    const most = serviceRows.inspectedCalls.fallback;
+    const calls: CallInspection[] = [];
+    for (const call of this.#calls.values()) {
+      if (calls.length === most) break;
+      calls.push(inspectCall(call, now));
+    }
+    return {
+      state: this.#state === BOOTING ? 'booting' : this.#state === READY ? 'ready' : 'ending',
+      pid: this.facts.pid,
+      threadId: undefined,
+      uptimeMs: now - this.startedAt,
+      running: this.#calls.size,
+      calls,
+      done: this.settledCalls,
+      leasedCallbacks: 0,
+      pendingBytes: this.#lane.pendingBytes,
+      responsive: this.#state === READY && this.#figures !== undefined && this.#askedFigures.length === 0,
+      rssBytes: this.#figures?.rssBytes,
+      heapBytes: this.#figures?.heapBytes,
+      loopUtilization: this.#figures?.loopUtilization,
+    };
+  }
+
   // ---- what the lane reports -----------------------------------------------------------------------------------------
 
   frames(batch: readonly Frame[]): void {
@@ -179,6 +229,9 @@ export class Instance implements ProcessLaneSink {
           break;
         case 'HELLO':
           this.#hello();
+          break;
+        case 'PONG':
+          this.#figuresCame(frame.value);
           break;
         case 'BYE':
           this.#bye(frame);
@@ -210,6 +263,8 @@ export class Instance implements ProcessLaneSink {
       else unsettled.push(call);
     }
     this.#calls.clear();
+    this.#output.end();
+    this.#figuresCame(undefined);
     if (unsettled.length > 0) this.blamedOnCall = true;
     const { exitCode, signal } = loss;
     const error = this.#error ?? loss.error;
@@ -282,6 +337,11 @@ export class Instance implements ProcessLaneSink {
     else this.#owner.notStarted(call);
   }
 
+  #figuresCame(value: unknown): void {
+    if (isFigures(value)) this.#figures = value;
+    for (const resolve of this.#askedFigures.splice(0)) resolve();
+  }
+
   #bootTooLong(): void {
     const { bootDeadlineMs } = this.#limits;
     this.#error = new PacketError('ERR_PACKET_WORKER_BOOT', `it was not ready after ${bootDeadlineMs} ms`, {
@@ -306,4 +366,19 @@ export class Instance implements ProcessLaneSink {
     for (const call of this.#calls.values()) if (!call.settled) return;
     void this.end(this.#limits.cancelGraceMs);
   }
+}
+
+function inspectCall(call: Call, now: number): CallInspection {
+  return {
+    call: call.id,
+    method: call.method === RECEIVE_DATA ? 'receiveData' : call.method,
+    ageMs: now - call.begunAt,
+    runMs: now - call.sentAt,
+    deadlineInMs: call.deadlineAt === Number.POSITIVE_INFINITY ? undefined : call.deadlineAt - now,
+    settled: call.settled,
+  };
+}
+
+function isFigures(value: unknown): value is WorkerFigures {
+  return typeof value === 'object' && value !== null && 'heapBytes' in value;
 }

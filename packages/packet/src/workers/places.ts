@@ -1,7 +1,9 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Clock } from '../clock.ts';
 import type { Reactor } from '../reactor/index.ts';
 import { createInlineLane } from './inline-lane.ts';
 import type { OpenPlace } from './instance.ts';
+import type { LaneSink } from './lane.ts';
 import { openProcessLane } from './process-lane.ts';
 import { WorkerRuntime } from './worker-runtime.ts';
 
@@ -14,14 +16,24 @@ export function processPlaces(execArgv: readonly string[]): OpenPlace {
 /** Workers inside this process: nothing they do can be undone here, but nothing need be started. */
 export function inlinePlaces(clock: Clock, makeReactor: () => Reactor): OpenPlace {
   return (sink) => {
-    const { master, openWorker } = createInlineLane(sink);
+    // A turn of the loop belongs to whoever sent first in it; what others sent is none of its context.
+    const outside = AsyncLocalStorage.snapshot();
+    const { master, openWorker } = createInlineLane(sinkRunIn(outside, sink));
     const runtime = new WorkerRuntime({
       exit: () => undefined,
       after: (ms, callback) => clock.setTimer(ms, callback, false),
       makeReactor,
     });
-    runtime.attach(openWorker(runtime));
+    runtime.attach(openWorker(sinkRunIn(outside, runtime)));
     return master;
+  };
+}
+
+function sinkRunIn(run: <R>(callback: () => R) => R, sink: LaneSink): LaneSink {
+  return {
+    frames: (batch) => run(() => sink.frames(batch)),
+    drained: () => run(() => sink.drained()),
+    lost: (loss) => run(() => sink.lost(loss)),
   };
 }
 

@@ -1,7 +1,8 @@
 import type { ClockTimer } from '../clock.ts';
 import { PacketError } from '../errors.ts';
-import type { WorkerPoolStats } from '../reactor/index.ts';
+import type { PoolInspection, WorkerPoolStats } from '../reactor/index.ts';
 import { lostError, notEncodableError, overloadedError, type WorkerLoss } from './call-errors.ts';
+import { CallWatch, type Timing } from './call-watch.ts';
 import { type Call, type CallHolder, type CallTable, LateReplies } from './calls.ts';
 import type { ValueHolder } from './held-values.ts';
 import type { Instance, OpenPlace } from './instance.ts';
@@ -9,6 +10,7 @@ import { Mailbox } from './mailbox.ts';
 import { type BootOrder, CALL_HEAD } from './protocol.ts';
 import type { ProxySeat } from './proxy-seat.ts';
 import { Supervisor, type SupervisorClient } from './supervisor.ts';
+import type { WorkerLogs } from './worker-logs.ts';
 import type { WorkerLimits } from './worker-options.ts';
 import type { WorkerProxy } from './worker-proxy.ts';
 
@@ -17,11 +19,16 @@ export interface PoolPlan {
   readonly worker: string;
   readonly key: string | undefined;
   readonly limits: WorkerLimits;
+  /** Where its instances run. */
+  readonly transport: string;
   readonly order: (index: number) => BootOrder;
   readonly open: OpenPlace;
   readonly table: CallTable;
   readonly seat: ProxySeat;
   readonly holder: ValueHolder;
+  readonly logs: WorkerLogs | undefined;
+  /** Whether calls are timed, for all workers. */
+  readonly timing: Timing;
   readonly onError: (error: unknown, where: string) => void;
 }
 
@@ -40,6 +47,7 @@ export class Pool implements CallTarget, SupervisorClient {
   readonly #supervisor: Supervisor;
   readonly #mailbox = new Mailbox();
   readonly #late: LateReplies;
+  readonly #watch: CallWatch;
   /** Calls the proxy was shown and has not let go on. */
   readonly #withProxy = new Set<Call>();
   #instances: readonly Instance[] = [];
@@ -59,6 +67,8 @@ export class Pool implements CallTarget, SupervisorClient {
     this.#plan = plan;
     this.#table = plan.table;
     this.#late = new LateReplies(plan.worker);
+    const { worker, key, timing, limits, table } = plan;
+    this.#watch = new CallWatch({ worker, key, timing, timed: limits.timed, clock: table.clock });
     this.#supervisor = new Supervisor(plan, this);
   }
 
@@ -92,6 +102,22 @@ export class Pool implements CallTarget, SupervisorClient {
       lateOriginGone: this.#late.originGone,
       lateSettled: this.#late.settled,
     };
+  }
+
+  /** All there is to know of it now, with the figures the instances last told. */
+  inspect(): PoolInspection {
+    return {
+      ...this.stats(),
+      transport: this.#plan.transport,
+      ends: this.#watch.ends(),
+      instances: this.#supervisor.inspect(),
+      methods: this.#watch.methods(),
+    };
+  }
+
+  /** Asks the instances for their figures. Resolves when all have answered. */
+  freshFigures(): Promise<void> {
+    return this.#supervisor.freshFigures();
   }
 
   submit(call: Call): void {
@@ -132,7 +158,8 @@ export class Pool implements CallTarget, SupervisorClient {
     this.#unsettled++;
   }
 
-  settled(call: Call): void {
+  settled(call: Call, error: PacketError | undefined): void {
+    this.#watch.settled(call, error);
     if (this.#withProxy.size > 0) this.#withProxy.delete(call);
     if (--this.#unsettled === 0) this.#idle?.();
   }
@@ -238,6 +265,7 @@ export class Pool implements CallTarget, SupervisorClient {
   #send(instance: Instance, call: Call): void {
     try {
       instance.send(call, this.#table.clock.now());
+      this.#watch.started(call, instance.facts);
     } catch (error) {
       this.#table.refuse(call, notEncodableError(call, error, CALL_HEAD));
     }

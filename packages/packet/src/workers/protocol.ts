@@ -3,15 +3,17 @@
  *
  *   master → worker                             worker → master
  *   HELLO 0 BootOrder                           HELLO 0            ready, after workerInit
- *   CALL n [method, leftMs, ...arguments]       EVENT n value      one answer before the last
+ *   CALL n [method, head, ...arguments]         EVENT n value      one answer before the last
  *                                               RESULT n value | ERROR n WireError    settles call n
  *   CANCEL n                                    CANCEL n           seen: the loop is not blocked
  *                                               BYE n              not begun: give it to somebody else
  *                                               EVENT 0 value      sent by itself, to the proxy
+ *   PING 0 'figures'                            PONG 0 WorkerFigures
  *   DRAIN 0 graceMs                             ERROR 0 WireError  could not boot
  *                                               BYE 0 WireError?   ends now; what it died of
  *
- * `leftMs` is what is left of the deadline when the call is sent, 0 for none: clocks of two processes share no origin.
+ * `head` is `leftMs`, or `[leftMs, carried]` for a call that carries something of what its caller ran in. `leftMs` is what is left of
+ * the deadline when the call is sent, 0 for none: clocks of two processes share no origin.
  */
 
 /** What a worker needs to know to become one: the first frame it gets, and the only one before its HELLO. */
@@ -29,7 +31,10 @@ export interface BootOrder {
 }
 
 /** Value of a CALL frame. */
-export type CallValue = readonly [method: string, leftMs: number, ...args: unknown[]];
+export type CallValue = readonly [method: string, head: CallHead, ...args: unknown[]];
+
+/** What a call brings beside its arguments. */
+export type CallHead = number | readonly [leftMs: number, carried: Readonly<Record<string, unknown>>];
 
 /** Entries of a {@link CallValue} before the arguments. */
 export const CALL_HEAD = 2;

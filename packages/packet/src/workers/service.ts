@@ -1,8 +1,18 @@
-import type { Clock } from '../clock.ts';
+import type { Clock, ClockTimer } from '../clock.ts';
 import { PacketError } from '../errors.ts';
-import type { Ask, AskOptions, AskOrigin, Reactor, WorkerService, WorkersStats } from '../reactor/index.ts';
+import type {
+  Ask,
+  AskOptions,
+  AskOrigin,
+  Reactor,
+  WorkerService,
+  WorkersInspection,
+  WorkersStats,
+} from '../reactor/index.ts';
 import { cancelledError } from './call-errors.ts';
+import type { Timing } from './call-watch.ts';
 import { AskCall, type Call, CallTable, PromiseCall, RECEIVE_DATA } from './calls.ts';
+import { type CarriedContext, captureContext } from './carried.ts';
 import { ValueHolder } from './held-values.ts';
 import { loadDefinitions, type WorkerDefinition } from './loader.ts';
 import { type OriginCalls, Origins } from './origins.ts';
@@ -10,6 +20,8 @@ import { inheritedExecArgv, inlinePlaces, processPlaces } from './places.ts';
 import { type CallTarget, Pool } from './pool.ts';
 import { checkAskOptions, type FaceHost, ProxyFaces, unknownWorkerError } from './proxy-faces.ts';
 import { ProxySeat, type Watched } from './proxy-seat.ts';
+import { WorkerLogs } from './worker-logs.ts';
+import { serviceRows } from './worker-options.ts';
 import type { WorkerProxy } from './worker-proxy.ts';
 import type { CallOptions, WorkerProxies } from './worker-registry.ts';
 
@@ -30,6 +42,8 @@ export interface WorkerServiceOptions {
   readonly execArgv?: readonly string[] | undefined;
   /** Runs every worker so, whatever its config says: `inline` for tests. */
   readonly transport?: 'process' | 'inline' | undefined;
+  /** Folder for a log file of each instance, made if it is not there. @defaultValue their output goes to this process's own */
+  readonly logs?: URL | undefined;
   /** Hears what no caller hears: deaths outside calls, parking, hooks that threw. */
   readonly onError: (error: unknown, where: string) => void;
   /** Runs a hook of a proxy so that one that holds the event loop is told of. @defaultValue plainly */
@@ -44,11 +58,13 @@ const GONE = 'the connection that asked is gone';
 
 /**
  * Reads the folder and starts its workers, those without `autoLoad: false`. Resolves when they are ready.
- * @throws PacketError `ERR_PACKET_WORKER_DEFINITION` naming the file and why, or `ERR_PACKET_WORKER_BOOT`; nothing is left running.
+ * @throws PacketError `ERR_PACKET_WORKER_DEFINITION` naming the file and why, `ERR_PACKET_WORKER_BOOT`, or `ERR_PACKET_FILE` when no
+ * log can be written; nothing is left running.
  */
 export async function createWorkerService(options: WorkerServiceOptions): Promise<Workers> {
+  const logs = options.logs === undefined ? undefined : new WorkerLogs(options.logs, options.onError);
   const definitions = await loadDefinitions(options);
-  const service = new Service(options, definitions);
+  const service = new Service(options, definitions, logs);
   options.made?.(service);
   try {
     await service.startAll();
@@ -67,11 +83,14 @@ class Service implements Workers, FaceHost {
   readonly #pools = new Map<string, Pool>();
   readonly #holder = new ValueHolder();
   readonly #faces: ProxyFaces;
+  readonly #logs: WorkerLogs | undefined;
+  readonly #timing: Timing = { on: false };
   readonly names: readonly string[];
   #closed = false;
 
-  constructor(options: WorkerServiceOptions, definitions: readonly WorkerDefinition[]) {
+  constructor(options: WorkerServiceOptions, definitions: readonly WorkerDefinition[], logs: WorkerLogs | undefined) {
     this.#options = options;
+    this.#logs = logs;
     this.#definitions = new Map(definitions.map((definition) => [definition.name, definition]));
     this.names = [...this.#definitions.keys()].sort();
     this.#table = new CallTable(options.clock, this.#origins, options.onError);
@@ -98,6 +117,7 @@ class Service implements Workers, FaceHost {
       this.#options.clock.now(),
       this.#deadlineMs(worker, options),
     );
+    call.context = this.#capture();
     const ask: Ask = { id: call.id, worker, cancel: () => this.#cancel(call, 'its ask was cancelled') };
     call.ask = ask;
     this.#submit(target, call, undefined);
@@ -122,6 +142,7 @@ class Service implements Workers, FaceHost {
         this.#options.clock.now(),
         this.#deadlineMs(worker, options),
       );
+      call.context = this.#capture();
       call.resolve = resolve;
       call.reject = reject;
       const { signal } = options;
@@ -151,6 +172,21 @@ class Service implements Workers, FaceHost {
 
   stats(): WorkersStats {
     return { unsettled: this.#table.unsettled, pools: [...this.#pools.values()].map((pool) => pool.stats()) };
+  }
+
+  async inspect(): Promise<WorkersInspection> {
+    const pools = [...this.#pools.values()];
+    let timer: ClockTimer | undefined;
+    const patience = new Promise<void>((resolve) => {
+      timer = this.#options.clock.setTimer(serviceRows.inspectWaitMs.fallback, resolve, false);
+    });
+    await Promise.race([Promise.all(pools.map((pool) => pool.freshFigures())), patience]);
+    timer?.cancel();
+    return { unsettled: this.#table.unsettled, pools: pools.map((pool) => pool.inspect()) };
+  }
+
+  recordTimes(): void {
+    this.#timing.on = true;
   }
 
   // ---- start and stop ------------------------------------------------------------------------------------------------
@@ -187,6 +223,7 @@ class Service implements Workers, FaceHost {
     this.#closed = true;
     await Promise.all([...this.#pools.values()].map((pool) => pool.stop(graceMs)));
     this.#pools.clear();
+    await this.#logs?.close();
   }
 
   // ---- inside --------------------------------------------------------------------------------------------------------
@@ -200,11 +237,14 @@ class Service implements Workers, FaceHost {
       worker,
       key,
       limits,
+      transport,
       order: (index) => ({ worker, key, index, url, setup: setup?.href, options }),
       open: transport === 'inline' ? inlinePlaces(clock, makeReactor) : processPlaces(execArgv),
       table: this.#table,
       seat: new ProxySeat(ProxyClass, worker, key, onError, watched),
       holder: this.#holder,
+      logs: this.#logs,
+      timing: this.#timing,
       onError,
     });
   }
@@ -232,6 +272,10 @@ class Service implements Workers, FaceHost {
     const why = signal?.aborted === true ? ABORTED : GONE;
     this.#table.begin(call);
     this.#table.refuse(call, cancelledError(call, why, signal?.reason));
+  }
+
+  #capture(): CarriedContext | undefined {
+    return captureContext((value) => this.#holder.hold(value).value);
   }
 
   #deadlineMs(worker: string, options: AskOptions): number {

@@ -1,10 +1,12 @@
 import type { Clock, ClockTimer } from '../clock.ts';
 import { PacketError } from '../errors.ts';
 import { publish, type WorkerFacts } from '../events.ts';
+import type { InstanceInspection } from '../reactor/index.ts';
 import { endOf, type WorkerLoss } from './call-errors.ts';
 import type { Call, CallTable } from './calls.ts';
-import { Instance, type InstanceOwner, type OpenPlace } from './instance.ts';
+import { Instance, type InstanceOwner, type LiveInspection, type OpenPlace } from './instance.ts';
 import type { BootOrder } from './protocol.ts';
+import type { WorkerLogs } from './worker-logs.ts';
 import { serviceRows, type WorkerLimits } from './worker-options.ts';
 
 /** What a supervisor keeps alive. */
@@ -14,6 +16,8 @@ export interface SupervisorPlan {
   readonly limits: WorkerLimits;
   readonly open: OpenPlace;
   readonly table: CallTable;
+  /** Where the instances' output is kept, if it is. */
+  readonly logs: WorkerLogs | undefined;
   readonly onError: (error: unknown, where: string) => void;
 }
 
@@ -42,6 +46,8 @@ interface Slot {
   timer: ClockTimer | undefined;
   /** Restarts in a row that did no good. */
   restarts: number;
+  /** Instances it had. */
+  boots: number;
   /** Restarts in a row for which the system had no process or descriptor. */
   starved: number;
   readonly failures: string[];
@@ -77,6 +83,7 @@ export class Supervisor implements InstanceOwner {
         instance: undefined,
         timer: undefined,
         restarts: 0,
+        boots: 0,
         starved: 0,
         failures: [],
         parked: undefined,
@@ -104,6 +111,24 @@ export class Supervisor implements InstanceOwner {
       else counts.booting++;
     }
     return counts;
+  }
+
+  /** What each place and each instance is at. */
+  inspect(): readonly InstanceInspection[] {
+    const now = this.#clock.now();
+    const places = this.#slots.map((slot) => inspectSlot(slot, now));
+    const leaving = [...this.#leaving].map((instance) => ({
+      ...instance.inspect(now),
+      index: instance.facts.index,
+      restarts: 0,
+      error: undefined,
+    }));
+    return [...places, ...leaving];
+  }
+
+  /** Asks all that are up for their figures; resolves when they have answered, which one that is blocked does not. */
+  async freshFigures(): Promise<void> {
+    await Promise.all(this.#slots.map((slot) => slot.instance?.freshFigures()));
   }
 
   /**
@@ -197,8 +222,10 @@ export class Supervisor implements InstanceOwner {
 
   #boot(slot: Slot): void {
     slot.timer = undefined;
-    const { table, limits, open, order } = this.#plan;
-    slot.instance = new Instance(this, table, limits, open, order(slot.index));
+    slot.boots++;
+    const { table, limits, open, logs } = this.#plan;
+    const order = this.#plan.order(slot.index);
+    slot.instance = new Instance(this, table, limits, open, order, logs?.open(order));
   }
 
   /** Decides what follows a death. Returns the pause before the restart, `undefined` when there is none. */
@@ -268,6 +295,27 @@ export class Supervisor implements InstanceOwner {
     return this.#slots.find((slot) => slot.instance === instance);
   }
 }
+
+function inspectSlot(slot: Slot, now: number): InstanceInspection {
+  const { index, instance, boots, failures, parked } = slot;
+  const live = instance?.inspect(now) ?? { ...NOTHING_RUNS, state: parked === undefined ? 'waiting' : 'parked' };
+  return { ...live, index, restarts: Math.max(0, boots - 1), error: parked?.message ?? failures.at(-1) };
+}
+
+const NOTHING_RUNS: Omit<LiveInspection, 'state'> = {
+  pid: undefined,
+  threadId: undefined,
+  uptimeMs: undefined,
+  running: 0,
+  calls: [],
+  done: 0,
+  leasedCallbacks: 0,
+  pendingBytes: 0,
+  responsive: false,
+  rssBytes: undefined,
+  heapBytes: undefined,
+  loopUtilization: undefined,
+};
 
 function firstBoot(): FirstBoot {
   let resolve = (): void => undefined;

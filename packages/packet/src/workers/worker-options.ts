@@ -35,6 +35,8 @@ export const workerRows = {
   maxRestarts: { kind: 'number', fallback: 5, min: 0, max: 1000, unit: 'restarts' },
   /** Time an instance must live to count as healthy: the count of restarts begins anew. */
   healthyMs: { kind: 'number', fallback: 10_000, min: 1, max: 86_400_000, unit: 'ms' },
+  /** Whether the times of its calls are recorded by method, for `inspectWorkers`. */
+  timed: { kind: 'boolean', fallback: false },
 } as const;
 
 /** What a worker class may say in `static config`; defaults and bounds are in {@link workerRows}. */
@@ -64,6 +66,14 @@ export const serviceRows = {
   cancelsKept: { kind: 'number', fallback: 1024, min: 1, max: 1_000_000, unit: 'calls' },
   /** Past failures that a parked worker's error names. */
   failuresKept: { kind: 'number', fallback: 5, min: 1, max: 100, unit: 'count' },
+  /** Output of one instance that waits to be written to its log; what is more is dropped, and said so in the log. */
+  logPendingBytes: { kind: 'number', fallback: 1_048_576, min: 1, max: 1_073_741_824, unit: 'bytes' },
+  /** Methods of one worker whose calls are timed apart; the rest are timed as one. */
+  timedMethods: { kind: 'number', fallback: 256, min: 1, max: 65_536, unit: 'count' },
+  /** Running calls of one instance that an inspection shows. */
+  inspectedCalls: { kind: 'number', fallback: 32, min: 0, max: 65_536, unit: 'calls' },
+  /** How long an inspection waits for instances to answer; those that are blocked do not. */
+  inspectWaitMs: { kind: 'number', fallback: 200, min: 1, max: 60_000, unit: 'ms' },
 } as const;
 
 /**

@@ -1,11 +1,13 @@
 import { messageOf, PacketError } from '../errors.ts';
 import type { Reactor } from '../reactor/index.ts';
 import { isThenable } from '../thenable.ts';
+import { enterContext } from './carried.ts';
 import { encodeError } from './error-codec.ts';
 import type { Frame, Lane, LaneSink } from './lane.ts';
 import { type BootOrder, CALL_HEAD, type CallValue } from './protocol.ts';
 import { RunningCall } from './running-call.ts';
 import { attachWorker, type Worker, type WorkerSurroundings } from './worker.ts';
+import type { WorkerFigures } from './worker-figures.ts';
 import { findWorkerClass, methodsOf, receivesData, type WorkerMethod } from './worker-module.ts';
 import { serviceRows } from './worker-options.ts';
 
@@ -15,6 +17,8 @@ export interface RuntimeHost {
   exit(code: number): void;
   /** Waits `ms` milliseconds, for hooks that may not come back. */
   after(ms: number, callback: () => void): void;
+  /** What it says of itself when asked; inside the master's own process there is nothing to say. */
+  figures?(): WorkerFigures;
   /** Makes the worker's own reactor; handed in, because that area loads this one. */
   makeReactor(): Reactor;
 }
@@ -69,6 +73,9 @@ export class WorkerRuntime implements LaneSink {
           break;
         case 'CANCEL':
           this.#cancel(frame.stream);
+          break;
+        case 'PING':
+          this.#lane?.post({ type: 'PONG', stream: frame.stream, value: this.#host.figures?.() }, true);
           break;
         case 'HELLO':
           if (this.#state === WAITING) void this.#boot(frame.value as BootOrder);
@@ -191,11 +198,12 @@ export class WorkerRuntime implements LaneSink {
       return;
     }
     this.#entered = stream;
-    this.#enteredLeftMs = value[1];
+    const head = value[1];
+    this.#enteredLeftMs = typeof head === 'number' ? head : head[0];
     this.#enteredCall = undefined;
     let result: unknown;
     try {
-      result = value[0] === '' ? this.#receive(value[CALL_HEAD]) : this.#enter(value);
+      result = typeof head === 'number' ? this.#enter(value) : enterContext(head[1], () => this.#enter(value));
       if (isThenable(result)) {
         this.#running.set(stream, this.#enteredCall);
         void this.#await(stream, result, this.#enteredCall);
@@ -211,6 +219,7 @@ export class WorkerRuntime implements LaneSink {
   }
 
   #enter(value: CallValue): unknown {
+    if (value[0] === '') return this.#receive(value[CALL_HEAD]);
     const method = this.#methods.get(value[0]);
     const worker = this.#worker;
     if (method === undefined || worker === undefined) throw new Refusal(this.#unknownMethod(value[0]));

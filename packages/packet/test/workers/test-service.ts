@@ -26,7 +26,12 @@ export interface TestService {
 export async function startWorkers(
   t: TestContext,
   set: string,
-  options: { readonly transport?: 'process' | 'inline'; readonly clock?: Clock; readonly setup?: URL } = {},
+  options: {
+    readonly transport?: 'process' | 'inline';
+    readonly clock?: Clock;
+    readonly setup?: URL;
+    readonly logs?: URL;
+  } = {},
 ): Promise<TestService> {
   const errors: { error: unknown; where: string }[] = [];
   const pids: number[] = [];
