@@ -3,18 +3,19 @@ import type { RepositoryFile } from '../repository.ts';
 import { importsOf } from './imports.ts';
 
 const SOURCES = 'packages/packet/src/';
-const BASE = ['errors', 'options', 'events', 'clock', 'deadlines', 'thenable'];
+const BASE = ['errors', 'options', 'events', 'clock', 'deadlines', 'id-table', 'thenable'];
 
 /**
  * Which area of `@packet/core` may import which: a folder below `src`, or one of the files beside them.
  * Adding an arrow is an architecture decision: say why in ARCHITECTURE.md.
  *
- *   errors, options, events, clock, deadlines, thenable ← transport ← reactor ← workers
+ *   errors, options, events, clock, deadlines, id-table, thenable ← transport ← reactor ← workers
  *   errors, options ← framing ← reactor
  */
 const ARROWS: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   clock: [],
+  'id-table': [],
   thenable: [],
   deadlines: ['clock'],
   options: ['errors'],

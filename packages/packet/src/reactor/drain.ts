@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts';
+import { IdTable } from '../id-table.ts';
 import { type Resolved, resolveOptions } from '../options.ts';
 import type { ConnectionCore } from './connection-core.ts';
 
@@ -31,9 +32,9 @@ export function resolveDrain(given: DrainOptions, drainMs: number): Resolved<typ
 
 /** A set of connections that can be waited empty. */
 export class OpenConnections {
-  readonly #cores = new Set<ConnectionCore>();
+  readonly #cores = new IdTable<ConnectionCore>();
   /** Those of them that were cut and are not gone yet. */
-  readonly #beingCut = new Set<ConnectionCore>();
+  readonly #beingCut = new IdTable<ConnectionCore>();
   #emptied: (() => void) | undefined;
   /** Bytes of those that are gone. */
   #bytesIn = 0;
@@ -51,10 +52,10 @@ export class OpenConnections {
   }
 
   delete(core: ConnectionCore): void {
-    if (!this.#cores.delete(core)) return;
+    if (!this.#cores.delete(core.id)) return;
     this.#bytesIn += core.bytesIn;
     this.#bytesOut += core.bytesOut;
-    if (!this.#beingCut.delete(core) && this.#draining) this.#finished++;
+    if (!this.#beingCut.delete(core.id) && this.#draining) this.#finished++;
     if (this.#cores.size === 0) this.#emptied?.();
   }
 
@@ -62,7 +63,7 @@ export class OpenConnections {
   traffic(): { readonly bytesIn: number; readonly bytesOut: number } {
     let bytesIn = this.#bytesIn;
     let bytesOut = this.#bytesOut;
-    for (const core of this.#cores) {
+    for (const core of this.#cores.all()) {
       bytesIn += core.bytesIn;
       bytesOut += core.bytesOut;
     }
@@ -71,7 +72,7 @@ export class OpenConnections {
 
   /** Cuts all of them now. */
   cut(): void {
-    for (const core of this.#cores) {
+    for (const core of this.#cores.all()) {
       if (!core.abort({ by: 'shutdown', clean: false })) continue;
       this.#beingCut.add(core);
       this.#cut++;
@@ -86,7 +87,7 @@ export class OpenConnections {
       const empty = new Promise<void>((resolve) => {
         this.#emptied = resolve;
       });
-      for (const core of this.#cores) core.drain();
+      for (const core of this.#cores.all()) core.drain();
       const deadline = clock.setTimer(drainMs, () => this.cut());
       await empty;
       deadline.cancel();

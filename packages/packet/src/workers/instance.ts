@@ -1,6 +1,7 @@
 import type { ClockTimer } from '../clock.ts';
 import { PacketError } from '../errors.ts';
 import type { WorkerFacts } from '../events.ts';
+import { IdTable } from '../id-table.ts';
 import type { CallInspection, InstanceInspection } from '../reactor/index.ts';
 import type { WorkerLoss } from './call-errors.ts';
 import { remoteError } from './call-errors.ts';
@@ -63,7 +64,7 @@ export class Instance implements ProcessLaneSink {
   readonly #limits: WorkerLimits;
   readonly #lane: MasterLane;
   readonly #output: WorkerOutput;
-  readonly #calls = new Map<number, Call>();
+  readonly #calls = new IdTable<Call>();
   #state = BOOTING;
   /** Above the lane's high-water mark. */
   #full = false;
@@ -130,7 +131,7 @@ export class Instance implements ProcessLaneSink {
       stream: call.id,
       value: [call.method, head, ...call.args],
     });
-    this.#calls.set(call.id, call);
+    this.#calls.add(call);
     call.instance = this;
     call.sentAt = now;
     if (!below) this.#full = true;
@@ -138,7 +139,7 @@ export class Instance implements ProcessLaneSink {
 
   /** A call it has was settled from this side: the worker shall stop it. */
   cancel(call: Call): void {
-    if (this.#state === GONE || !this.#calls.has(call.id)) return;
+    if (this.#state === GONE || this.#calls.get(call.id) === undefined) return;
     this.#lane.post({ type: 'CANCEL', stream: call.id }, true);
     this.#table.awaitRelease(call, this.#limits.cancelGraceMs);
   }
@@ -189,7 +190,7 @@ export class Instance implements ProcessLaneSink {
   inspect(now: number): LiveInspection {
     const most = serviceRows.inspectedCalls.fallback;
     const calls: CallInspection[] = [];
-    for (const call of this.#calls.values()) {
+    for (const call of this.#calls.all()) {
       if (calls.length === most) break;
       calls.push(inspectCall(call, now));
     }
@@ -258,7 +259,7 @@ export class Instance implements ProcessLaneSink {
     this.#state = GONE;
     this.#timer?.cancel();
     const unsettled: Call[] = [];
-    for (const call of this.#calls.values()) {
+    for (const call of this.#calls.all()) {
       if (call.settled) this.#table.released(call);
       else unsettled.push(call);
     }
@@ -363,7 +364,7 @@ export class Instance implements ProcessLaneSink {
   /** Isolated for one call: it lives on only for the calls somebody still waits for. */
   #endWhenAbandoned(): void {
     if (this.#state !== ENDING || this.#draining) return;
-    for (const call of this.#calls.values()) if (!call.settled) return;
+    for (const call of this.#calls.all()) if (!call.settled) return;
     void this.end(this.#limits.cancelGraceMs);
   }
 }

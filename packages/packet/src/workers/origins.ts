@@ -1,11 +1,12 @@
 import type { PacketError } from '../errors.ts';
+import { IdTable } from '../id-table.ts';
 import type { Ask, AskOrigin } from '../reactor/index.ts';
 import type { Call } from './calls.ts';
 
 /** One connection that asks, and what it waits for. */
 export class OriginCalls {
   readonly origin: AskOrigin;
-  readonly pending: Set<Call> = new Set();
+  readonly pending: IdTable<Call> = new IdTable();
   /** The connection is gone: it hears nothing any more. */
   closed = false;
   /** Calls whose promise has settled, while the code awaiting it has not run yet. */
@@ -45,7 +46,7 @@ export class Origins {
 
   /** @param atOnce The caller's code has run; else it runs in microtasks to come. */
   end(calls: OriginCalls, call: Call, atOnce: boolean): void {
-    calls.pending.delete(call);
+    calls.pending.delete(call.id);
     if (atOnce) {
       calls.origin.callSettled();
       return;
@@ -59,7 +60,7 @@ export class Origins {
   close(origin: AskOrigin): readonly Call[] {
     const calls = this.of(origin);
     calls.closed = true;
-    return [...calls.pending];
+    return calls.pending.all();
   }
 
   #afterAwaits(): void {

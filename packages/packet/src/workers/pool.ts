@@ -1,5 +1,6 @@
 import type { ClockTimer } from '../clock.ts';
 import { PacketError } from '../errors.ts';
+import { IdTable } from '../id-table.ts';
 import type { PoolInspection, WorkerPoolStats } from '../reactor/index.ts';
 import { lostError, notEncodableError, overloadedError, type WorkerLoss } from './call-errors.ts';
 import { CallWatch, type Timing } from './call-watch.ts';
@@ -49,7 +50,7 @@ export class Pool implements CallTarget, SupervisorClient {
   readonly #late: LateReplies;
   readonly #watch: CallWatch;
   /** Calls the proxy was shown and has not let go on. */
-  readonly #withProxy = new Set<Call>();
+  readonly #withProxy = new IdTable<Call>();
   #instances: readonly Instance[] = [];
   #unsettled = 0;
   /** Set when no call is taken any more: why. */
@@ -160,7 +161,7 @@ export class Pool implements CallTarget, SupervisorClient {
 
   settled(call: Call, error: PacketError | undefined): void {
     this.#watch.settled(call, error);
-    if (this.#withProxy.size > 0) this.#withProxy.delete(call);
+    if (this.#withProxy.size > 0) this.#withProxy.delete(call.id);
     if (--this.#unsettled === 0) this.#idle?.();
   }
 
@@ -240,7 +241,7 @@ export class Pool implements CallTarget, SupervisorClient {
 
   /** The proxy lets a call go on, perhaps long after it was made. */
   #forward(call: Call): void {
-    this.#withProxy.delete(call);
+    this.#withProxy.delete(call.id);
     const parked = this.parkedError;
     if (parked === undefined) this.#place(call);
     else this.#table.refuse(call, parked);
@@ -342,7 +343,7 @@ export class Pool implements CallTarget, SupervisorClient {
 
   /** Fails what no instance has: the calls in the mailbox and those its proxy holds back. */
   #failWaiting(error: (call: Call) => PacketError): void {
-    for (const call of [...this.#mailbox.empty(), ...this.#withProxy]) this.#table.fail(call, error(call));
+    for (const call of [...this.#mailbox.empty(), ...this.#withProxy.all()]) this.#table.fail(call, error(call));
   }
 }
 
