@@ -34,6 +34,7 @@ export type {
 } from './transport/index.ts';
 // From their files: a program without workers does not load the rest.
 export { type CarriedStorage, carry, currentTraceparent, withTraceparent } from './workers/carried.ts';
+export { type ClassCodec, type CodecClass, registerCodec } from './workers/class-codecs.ts';
 export type {
   CallOptions,
   WorkerAsk,

@@ -90,9 +90,19 @@ export function remoteError(call: Call, wire: WireError): PacketError {
     });
   }
   const { name, message, stack } = wire;
+  const { index, pid } = call.instance?.facts ?? {};
   return new PacketError('ERR_PACKET_WORKER_REMOTE', `${callName(call)} failed: ${name}: ${message}`, {
     cause,
-    details: { ...facts(call), name, message, code: wire.fields?.code, remoteStack: stack },
+    details: { ...facts(call), index, pid, name, message, code: wire.fields?.code, remoteStack: stack },
+  });
+}
+
+/** An answer came that a class codec here could not make. */
+export function notDecodableError(call: Call, problem: PacketError): PacketError {
+  const { code, message, cause, details } = problem;
+  return new PacketError(code, `${callName(call)}: its answer did not arrive: ${message}`, {
+    cause,
+    details: { ...details, ...facts(call) },
   });
 }
 

@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import { Reactor } from '../reactor/index.ts';
 import { openChildLane } from './child-lane.ts';
+import { guardAgainstOrphanage } from './watchdog.ts';
 import { FiguresMeter } from './worker-figures.ts';
 import { WorkerRuntime } from './worker-runtime.ts';
 
@@ -11,6 +12,7 @@ const runtime = new WorkerRuntime({
   exit: (code) => process.exit(code),
   after: (ms, callback) => void setTimeout(callback, ms).unref(),
   makeReactor: () => new Reactor(),
+  guard: guardAgainstOrphanage,
   figures: () => figures.read(),
 });
 

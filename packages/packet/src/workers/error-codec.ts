@@ -1,9 +1,9 @@
 import { types } from 'node:util';
 import { ERROR_CODES, PacketError, type PacketErrorCode } from '../errors.ts';
+import { codecOf } from './class-codecs.ts';
+import { isPlain, ownFields, type Plain, plainFields } from './error-fields.ts';
+import { seal, unseal } from './seal.ts';
 import { serviceRows } from './worker-options.ts';
-
-/** Values of an error's own fields that cross a lane. Anything else an error holds stays where it is. */
-type Plain = string | number | boolean | bigint | null | undefined;
 
 /** An error as it crosses a lane: only plain values, so it can always be encoded. */
 export interface WireError {
@@ -20,6 +20,8 @@ export interface WireError {
   readonly thrown?: { readonly value: Plain };
   /** It is the runtime's own refusal, nothing the worker's code threw. */
   readonly own?: true;
+  /** The error itself, where its class has a codec. What is above serves those who do not know the codec. */
+  readonly sealed?: Uint8Array;
 }
 
 const TEXT = serviceRows.errorTextUnits.fallback;
@@ -42,15 +44,20 @@ export function wireErrorOf(value: unknown): WireError {
   return { name: 'Error', message: 'the worker sent something that is no error' };
 }
 
-/** Builds the error again: same name, message, code, causes and remote stack; built-in classes keep their class. */
+/**
+ * Builds the error again: same name, message, code, causes, parts, own fields and remote stack; built-in classes and those
+ * with a codec keep their class.
+ */
 export function decodeError(wire: WireError): unknown {
   if (wire.thrown !== undefined) return wire.thrown.value;
-  const init = wire.cause === undefined ? undefined : { cause: decodeError(wire.cause) };
-  const error = construct(wire, init);
+  const cause = wire.cause === undefined ? undefined : { cause: decodeError(wire.cause) };
+  const error = unsealed(wire, cause) ?? construct(wire, cause);
   if (error.name !== wire.name) define(error, 'name', wire.name);
   if (wire.stack !== undefined) define(error, 'stack', wire.stack);
+  if (wire.errors !== undefined && !('errors' in error)) define(error, 'errors', wire.errors.map(decodeError));
   for (const [key, value] of Object.entries(wire.fields ?? {})) {
-    if (!(key in error)) Object.assign(error, { [key]: value });
+    if (!(key in error))
+      Object.defineProperty(error, key, { value, writable: true, configurable: true, enumerable: true });
   }
   return error;
 }
@@ -59,19 +66,44 @@ function encodeReal(error: Error, depth: number): WireError {
   const { cause } = error;
   const errors: unknown = 'errors' in error ? error.errors : undefined;
   const details: unknown = error instanceof PacketError ? error.details : undefined;
-  const fields = plainFields(error, ['name', 'message', 'stack', 'cause', 'errors', 'details']);
+  const fields = ownFields(error);
+  const sealed = sealedError(error);
   const deep = depth < CAUSES;
   return {
     name: cut(String(error.name)),
     message: cut(String(error.message)),
     ...(typeof error.stack === 'string' ? { stack: cut(error.stack) } : {}),
     ...(fields === undefined ? {} : { fields }),
-    ...(details === undefined ? {} : { details: plainFields(details as object, []) ?? {} }),
+    ...(details === undefined ? {} : { details: plainFields(details as object) ?? {} }),
     ...(cause === undefined || !deep ? {} : { cause: encodeError(cause, depth + 1) }),
     ...(Array.isArray(errors) && deep
       ? { errors: errors.slice(0, PARTS).map((part: unknown) => encodeError(part, depth + 1)) }
       : {}),
+    ...(sealed === undefined ? {} : { sealed }),
   };
+}
+
+/** What its codec makes of it, if it has one that does. */
+function sealedError(error: Error): Uint8Array | undefined {
+  if (codecOf(Object.getPrototypeOf(error)) === undefined) return undefined;
+  try {
+    return seal(error);
+  } catch {
+    // A codec that fails must not hide the error it was for.
+    return undefined;
+  }
+}
+
+function unsealed(wire: WireError, init: { cause: unknown } | undefined): Error | undefined {
+  if (wire.sealed === undefined) return undefined;
+  try {
+    const error = unseal(wire.sealed);
+    if (!(error instanceof Error)) return undefined;
+    if (init !== undefined && error.cause === undefined) define(error, 'cause', init.cause);
+    return error;
+  } catch {
+    return undefined;
+  }
 }
 
 function encodeOther(thrown: unknown): WireError {
@@ -110,27 +142,8 @@ function isPacketCode(code: unknown): code is PacketErrorCode {
 }
 
 /** As the built-in fields are: there, but not listed. */
-function define(error: Error, key: 'name' | 'stack', value: string): void {
+function define(error: Error, key: 'name' | 'stack' | 'cause' | 'errors', value: unknown): void {
   Object.defineProperty(error, key, { value, writable: true, configurable: true, enumerable: false });
-}
-
-function plainFields(from: object, except: readonly string[]): Record<string, Plain> | undefined {
-  const fields: Record<string, Plain> = {};
-  let count = 0;
-  for (const key of Object.keys(from)) {
-    if (except.includes(key) || count === PARTS) continue;
-    const value: unknown = (from as Record<string, unknown>)[key];
-    if (!isPlain(value)) continue;
-    fields[key] = typeof value === 'string' ? cut(value) : value;
-    count++;
-  }
-  return count === 0 ? undefined : fields;
-}
-
-function isPlain(value: unknown): value is Plain {
-  if (value === null || value === undefined) return true;
-  if (typeof value === 'string') return value.length <= TEXT;
-  return typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint';
 }
 
 function text(value: unknown): string {

@@ -10,8 +10,8 @@
  *
  * head = stream * 64 + frame type * 4 + value form. In a BATCH the JSON is [head, value, head, value, …]: the value is
  * there when its form is JSON, which is faster and takes all that it can carry without loss; 0 stands for the value that
- * is undefined, or that is the next in the V8 array. An opened frame is its value (JSON: the value; V8: [value,
- * patches], see patches.ts), then its large parts, then its attachments; slices fill these pieces in this order and none
+ * is undefined, or that is the next in the V8 array, there as it is or as [value, patches, instances], see patches.ts.
+ * An opened frame is its value (JSON: the value; V8: [value, patches, instances]), then its large parts, then its attachments; slices fill these pieces in this order and none
  * crosses a piece. The kind of a piece is the number in binary.ts, or TEXT with its length in UTF-16 units; slices of
  * text say whether they are Latin-1 or UTF-16, each for itself. Pieces of length 0 get no slice. Records of several
  * opened frames may alternate.
@@ -57,7 +57,7 @@ const TYPE_UNIT = 4;
 const TYPE_NUMBERS: ReadonlyMap<FrameType, number> = new Map(FRAME_TYPES.map((type, number) => [type, number]));
 
 /** How a frame holds its value. */
-export const VALUE = { json: 0, v8: 1, none: 2 } as const;
+export const VALUE = { json: 0, v8: 1, none: 2, patched: 3 } as const;
 
 /** Type, stream and value form of a frame in one number. */
 export function headOf(type: FrameType, stream: number, form: number): number {
@@ -68,7 +68,7 @@ export function headOf(type: FrameType, stream: number, form: number): number {
 export function typeOfHead(head: unknown): FrameType {
   if (typeof head !== 'number' || !Number.isSafeInteger(head) || head < 0) throw new RangeError('not a frame head');
   const type = FRAME_TYPES[Math.floor((head % STREAM_UNIT) / TYPE_UNIT)];
-  if (type === undefined || head % TYPE_UNIT > VALUE.none) throw new RangeError('unknown frame type');
+  if (type === undefined) throw new RangeError('unknown frame type');
   return type;
 }
 
@@ -92,6 +92,17 @@ export function serialize(value: unknown): Buffer {
   serializer.writeHeader();
   serializer.writeValue(value);
   return serializer.releaseBuffer();
+}
+
+/** A value with what is to be put into it, as it travels. */
+export type PatchedValue = readonly [value: unknown, patches: readonly unknown[], coded: readonly unknown[]];
+
+/** @throws RangeError for anything else. */
+export function patchedValueOf(read: unknown): PatchedValue {
+  if (Array.isArray(read) && read.length === 3 && Array.isArray(read[1]) && Array.isArray(read[2])) {
+    return read as unknown[] as [unknown, unknown[], unknown[]];
+  }
+  throw new RangeError('not a value');
 }
 
 /**

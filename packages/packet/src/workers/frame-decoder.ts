@@ -3,6 +3,7 @@ import {
   deserialize,
   FORM,
   formOfHead,
+  patchedValueOf,
   RECORD,
   RECORD_HEAD_BYTES,
   SLICE_HEAD_BYTES,
@@ -13,6 +14,7 @@ import {
 import type { Frame } from './lane.ts';
 import { LANE_OPTIONS, type LaneLimits } from './lane-options.ts';
 import { OpenFrame } from './open-frame.ts';
+import { patchedFrame } from './patches.ts';
 
 /** Longest SLICE record, whatever slice size the sender chose. */
 const MAX_SLICE_BYTES = SLICE_HEAD_BYTES + LANE_OPTIONS.sliceBytes.max;
@@ -247,8 +249,17 @@ function readBatch(bytes: Buffer, start: number, end: number): readonly Frame[] 
     const head: unknown = list[at];
     const type = typeOfHead(head);
     const form = formOfHead(Number(head));
-    const value = form === VALUE.json ? list[at + 1] : form === VALUE.v8 ? rest[taken++] : undefined;
-    frames.push({ type, stream: streamOfHead(Number(head)), value });
+    const stream = streamOfHead(Number(head));
+    if (form === VALUE.patched) {
+      const [value, patches, coded] = patchedValueOf(rest[taken++]);
+      frames.push(patchedFrame({ type, stream, value }, patches, [], coded));
+    } else {
+      frames.push({
+        type,
+        stream,
+        value: form === VALUE.json ? list[at + 1] : form === VALUE.v8 ? rest[taken++] : undefined,
+      });
+    }
   }
   if (taken !== rest.length) throw new RangeError('wrong number of values');
   return frames;

@@ -2,6 +2,7 @@ import {
   FORM,
   headOf,
   OPEN_HEAD_BYTES,
+  type PatchedValue,
   PIECE_BYTES,
   RECORD,
   RECORD_HEAD_BYTES,
@@ -11,6 +12,7 @@ import {
   VALUE,
 } from './frame-codec.ts';
 import type { Outgoing } from './outgoing.ts';
+import type { Snapshot } from './snapshot.ts';
 
 const BATCH_HEAD_BYTES = RECORD_HEAD_BYTES + 6;
 // Room for what may wait for a slow reader; fresh memory costs more than what is written to it.
@@ -33,9 +35,12 @@ export class BatchEncoder {
         list.push(headOf(type, stream, VALUE.json), snapshot.value);
       } else if (snapshot.value === undefined) {
         list.push(headOf(type, stream, VALUE.none), 0);
-      } else {
+      } else if (snapshot.patches.length === 0) {
         list.push(headOf(type, stream, VALUE.v8), 0);
         rest.push(snapshot.value);
+      } else {
+        list.push(headOf(type, stream, VALUE.patched), 0);
+        rest.push(patched(snapshot));
       }
     }
     const json = JSON.stringify(list);
@@ -92,9 +97,9 @@ export class FrameCutter {
     const json = snapshot.json ? Buffer.from(JSON.stringify(snapshot.value)) : undefined;
     // JSON may be longer than the bound of the snapshot, which the other side holds it to.
     const asJson = json !== undefined && json.byteLength <= snapshot.mostBytes;
-    const value = asJson ? json : serialize([snapshot.value, snapshot.patches]);
+    const value = asJson ? json : serialize(patched(snapshot));
     this.#id = id;
-    this.#head = headOf(type, stream, asJson ? VALUE.json : VALUE.v8);
+    this.#head = headOf(type, stream, asJson ? VALUE.json : VALUE.patched);
     this.#parts = parts.length;
     this.#pieces = [
       { kind: 0, bytes: value, length: value.byteLength },
@@ -174,6 +179,10 @@ export class FrameCutter {
   #skipEmpty(): void {
     while (this.#pieces[this.#current]?.length === 0) this.#current++;
   }
+}
+
+function patched({ value, patches, coded = [] }: Snapshot): PatchedValue {
+  return [value, patches, coded];
 }
 
 function writeRecordHead(into: Buffer, start: number, end: number, kind: number): void {

@@ -9,12 +9,11 @@ export class ValueHolder {
 
   /**
    * Copies a value. Large binary is lent, as it is while it travels.
-   * @throws PacketError `ERR_PACKET_NOT_ENCODABLE`.
+   * @throws PacketError `ERR_PACKET_NOT_ENCODABLE`; `ERR_PACKET_NOT_DECODABLE` for a class codec that cannot make its copy.
    */
   hold(value: unknown): { readonly value: unknown; readonly bytes: number } {
-    const { value: copy, mostBytes: bytes, parts, patches } = this.#snapshotter.take(value);
-    if (parts === undefined) return { value: copy, bytes };
+    const { value: copy, mostBytes: bytes, parts = [], patches, coded } = this.#snapshotter.take(value);
     const lent = parts.map((part) => (part.kind === 'text' ? part.text : part.binary));
-    return { value: applyPatches(copy, patches, lent), bytes };
+    return { value: applyPatches(copy, patches, lent, coded), bytes };
   }
 }

@@ -2,6 +2,7 @@ export type { WorkerPoolStats, WorkersStats } from '../reactor/index.ts';
 export type { WorkerLoss } from './call-errors.ts';
 export { type CarriedStorage, carry, currentTraceparent, withTraceparent } from './carried.ts';
 export { type ChildLaneOptions, openChildLane } from './child-lane.ts';
+export { type ClassCodec, type CodecClass, registerCodec } from './class-codecs.ts';
 export { createInlineLane, type InlineLane } from './inline-lane.ts';
 export type { Frame, FrameType, Lane, LaneCapabilities, LaneLoss, LaneSink, MasterLane } from './lane.ts';
 export { CHILD_LANE_OPTIONS, LANE_OPTIONS, type LaneLimits, PROCESS_LANE_OPTIONS } from './lane-options.ts';

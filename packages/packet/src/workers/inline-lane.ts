@@ -5,7 +5,7 @@ import { tell } from './delivery.ts';
 import type { Frame, Lane, LaneCapabilities, LaneLoss, LaneSink, MasterLane } from './lane.ts';
 import { LANE_OPTIONS, type LaneLimits } from './lane-options.ts';
 import { type Outgoing, toOutgoing } from './outgoing.ts';
-import { applyPatches } from './patches.ts';
+import { patchedFrame } from './patches.ts';
 import { Snapshotter } from './snapshot.ts';
 
 /** A lane whose both ends are in this process. */
@@ -157,7 +157,8 @@ class InlineEnd implements MasterLane {
     const frames: Frame[] = [];
     for (const { type, stream, snapshot, charge } of batch) {
       bytes += charge;
-      frames.push({ type, stream, value: snapshot.value });
+      const { value, patches, coded } = snapshot;
+      frames.push(patchedFrame({ type, stream, value }, patches, [], coded));
     }
     this.#settle(bytes, batch.length);
     peer.#receive(frames);
@@ -263,12 +264,12 @@ class SlowCopy {
     const parts = (snapshot.parts ?? []).map((part) => {
       return part.kind === 'text' ? part.text : binaryFrom(part.kind, memory());
     });
-    const value = applyPatches(snapshot.value, snapshot.patches, parts);
-    if (attachments === undefined) return { type, stream, value };
+    const { value, patches, coded } = snapshot;
+    if (attachments === undefined) return patchedFrame({ type, stream, value }, patches, parts, coded);
     const copies = attachments.map((attachment) => {
       const bytes = memory();
       return Buffer.isBuffer(attachment) ? bytes : new Uint8Array(bytes.buffer);
     });
-    return { type, stream, value, attachments: copies };
+    return patchedFrame({ type, stream, value, attachments: copies }, patches, parts, coded);
   }
 }

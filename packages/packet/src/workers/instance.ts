@@ -4,7 +4,7 @@ import type { WorkerFacts } from '../events.ts';
 import { IdTable } from '../id-table.ts';
 import type { CallInspection, InstanceInspection } from '../reactor/index.ts';
 import type { WorkerLoss } from './call-errors.ts';
-import { remoteError } from './call-errors.ts';
+import { notDecodableError, remoteError } from './call-errors.ts';
 import { type Call, type CallTable, RECEIVE_DATA } from './calls.ts';
 import { decodeError, wireErrorOf } from './error-codec.ts';
 import type { Frame, LaneLoss, MasterLane } from './lane.ts';
@@ -29,6 +29,8 @@ export interface InstanceOwner {
   relieved(instance: Instance): void;
   /** A value the worker sent by itself. */
   unsolicited(instance: Instance, value: unknown): void;
+  /** One of those did not arrive. */
+  unreadable(instance: Instance, problem: PacketError): void;
   /** The worker gave a call back before it began it. */
   notStarted(call: Call): void;
   /** It takes no calls any more and its end has begun. */
@@ -215,6 +217,10 @@ export class Instance implements ProcessLaneSink {
 
   frames(batch: readonly Frame[]): void {
     for (const frame of batch) {
+      if (frame.problem !== undefined) {
+        this.#unreadable(frame, frame.problem);
+        continue;
+      }
       switch (frame.type) {
         case 'RESULT':
           this.#result(frame);
@@ -290,6 +296,19 @@ export class Instance implements ProcessLaneSink {
     if (call === undefined) return;
     if (call.settled) this.#table.released(call);
     else this.#table.fail(call, remoteError(call, wire));
+  }
+
+  /** A class codec could not make what the worker sent. */
+  #unreadable(frame: Frame, problem: PacketError): void {
+    if (frame.stream === 0) {
+      this.#owner.unreadable(this, problem);
+      return;
+    }
+    const call = frame.type === 'RESULT' ? this.#takeOut(frame.stream) : this.#calls.get(frame.stream);
+    if (call === undefined) return;
+    if (call.settled) this.#table.released(call);
+    else if (frame.type === 'RESULT') this.#table.fail(call, notDecodableError(call, problem));
+    else this.#table.drop(call, notDecodableError(call, problem));
   }
 
   #event(frame: Frame): void {

@@ -50,5 +50,13 @@ export const CHILD_LANE_OPTIONS = {
   orphanExitMs: { kind: 'number', fallback: 750, min: 0, max: 60_000, unit: 'ms' },
 } as const;
 
+/** Limits of class codecs. */
+export const codecRows = {
+  /** Classes with a codec in one process or thread. */
+  maxCodecs: { kind: 'number', fallback: 1024, min: 1, max: 1024, unit: 'count' },
+  /** Longest name of a codec: it travels with every instance. */
+  nameUnits: { kind: 'number', fallback: 100, min: 1, max: 100, unit: 'count' },
+} as const;
+
 /** The numbers of one lane, defaults filled in. */
 export type LaneLimits = Resolved<typeof LANE_OPTIONS>;

@@ -27,6 +27,8 @@ export interface Frame {
    * Small binary in it is copied at `post`; large binary (`attachmentBytes`, 16 KiB by default) is lent like attachments.
    */
   readonly value?: unknown;
+  /** Of a received frame only, in place of its value: a class codec could not make it. `ERR_PACKET_NOT_DECODABLE`. */
+  readonly problem?: PacketError;
   /**
    * Large binary that travels beside the value. It is lent, not copied, until the frame has left: do not change it before
    * the call settles.

@@ -15,6 +15,8 @@ export interface WorkerDefinition {
   /** Node's options for its processes, beside those of all workers. */
   readonly execArgv: readonly string[];
   readonly methods: readonly string[];
+  /** It has an `unbind` of its own. */
+  readonly unbinds: boolean;
   readonly ProxyClass: WorkerProxyClass | undefined;
 }
 
@@ -24,6 +26,8 @@ export interface LoadOptions {
   readonly setup?: URL | undefined;
   readonly clock: Clock;
   readonly execArgv?: readonly string[] | undefined;
+  /** As `findDeathSignal` found it. */
+  readonly deathSignal?: readonly string[] | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -54,6 +58,7 @@ export async function loadDefinitions(options: LoadOptions): Promise<readonly Wo
       url: pathToFileURL(file.path).href,
       ...resolveWorkerConfig(name, file.path, report.config),
       methods: report.methods,
+      unbinds: report.unbinds,
       ProxyClass: await proxyClassOf(file),
     });
   }

@@ -67,7 +67,7 @@ function asNotEncodable(error: unknown): NotEncodable {
 
 function stepOf(key: string | number): string {
   if (typeof key === 'number') return `[${key}]`;
-  return /^(<(entry|member) \d+>|[\p{ID_Start}$_][\p{ID_Continue}$]*)$/u.test(key)
+  return /^(<(entry|member) \d+>|<encoded>|[\p{ID_Start}$_][\p{ID_Continue}$]*)$/u.test(key)
     ? `.${key}`
     : `[${JSON.stringify(key)}]`;
 }

@@ -6,6 +6,7 @@ import {
   formOfHead,
   OPEN_HEAD_BYTES,
   PIECE_BYTES,
+  patchedValueOf,
   streamOfHead,
   TEXT,
   typeOfHead,
@@ -13,7 +14,7 @@ import {
 } from './frame-codec.ts';
 import type { Frame } from './lane.ts';
 import type { LaneLimits } from './lane-options.ts';
-import { applyPatches } from './patches.ts';
+import { patchedFrame } from './patches.ts';
 
 /** A large frame on its way in: its pieces, filled slice by slice. Memory is allocated when a piece begins. */
 export class OpenFrame {
@@ -88,21 +89,17 @@ export class OpenFrame {
   /** @throws Error when its value cannot be read. */
   take(): Frame {
     const pieces = this.#kinds.map((_, index) => this.#piece(index));
-    const value = this.#value(pieces.slice(1, 1 + this.#parts));
     const type = typeOfHead(this.#head);
     const stream = streamOfHead(this.#head);
-    const attachments = pieces.slice(1 + this.#parts);
-    if (attachments.length === 0) return { type, stream, value };
-    return { type, stream, value, attachments: attachments.map(asBytes) };
-  }
-
-  #value(parts: readonly unknown[]): unknown {
+    const attachments = pieces.slice(1 + this.#parts).map(asBytes);
+    const frame = attachments.length === 0 ? { type, stream } : { type, stream, attachments };
     const [bytes] = this.#filled;
     if (typeof bytes !== 'object') throw new RangeError('frame without a value');
-    if (formOfHead(this.#head) === VALUE.json) return JSON.parse(Buffer.from(bytes.buffer).toString());
-    const pair = deserialize(bytes);
-    if (!Array.isArray(pair) || pair.length !== 2 || !Array.isArray(pair[1])) throw new RangeError('not a value');
-    return applyPatches(pair[0], pair[1], parts);
+    if (formOfHead(this.#head) === VALUE.json) {
+      return { ...frame, value: JSON.parse(Buffer.from(bytes.buffer).toString()) as unknown };
+    }
+    const [value, patches, coded] = patchedValueOf(deserialize(bytes));
+    return patchedFrame({ ...frame, value }, patches, pieces.slice(1, 1 + this.#parts), coded);
   }
 
   #piece(index: number): Binary | string {

@@ -4,13 +4,17 @@ import type { Reactor } from '../reactor/index.ts';
 import { createInlineLane } from './inline-lane.ts';
 import type { OpenPlace } from './instance.ts';
 import type { LaneSink } from './lane.ts';
-import { openProcessLane } from './process-lane.ts';
+import { openProcessLane, type ProcessLaneOptions } from './process-lane.ts';
 import { WorkerRuntime } from './worker-runtime.ts';
 
-/** Workers in processes of their own. @param execArgv Node's options for them */
-export function processPlaces(execArgv: readonly string[]): OpenPlace {
+/**
+ * Workers in processes of their own.
+ * @param execArgv Node's options for them.
+ * @param starter What starts them so that the kernel ends them with this process, if that is to be.
+ */
+export function processPlaces(execArgv: readonly string[], starter: Pick<ProcessLaneOptions, 'starter'>): OpenPlace {
   const entry = new URL('./child-main.js', import.meta.url);
-  return (sink) => openProcessLane({ entry, execArgv }, sink);
+  return (sink) => openProcessLane({ entry, execArgv, ...starter }, sink);
 }
 
 /** Workers inside this process: nothing they do can be undone here, but nothing need be started. */

@@ -4,7 +4,8 @@ import { openChildLane } from './child-lane.ts';
 import { encodeError } from './error-codec.ts';
 import type { Frame, Lane, LaneSink } from './lane.ts';
 import type { ProbeOrder, ProbeReport } from './probe.ts';
-import { findWorkerClass, methodsOf } from './worker-module.ts';
+import { guardAgainstOrphanage } from './watchdog.ts';
+import { findWorkerClass, methodsOf, unbinds } from './worker-module.ts';
 
 // The entry of the probe process: it imports worker files, reports what is in them, and is killed.
 
@@ -28,6 +29,7 @@ class ProbeProcess implements LaneSink {
   }
 
   async #probe(order: ProbeOrder): Promise<void> {
+    guardAgainstOrphanage(order.orphan);
     try {
       if (order.setup !== undefined) await import(order.setup);
       for (const [index, url] of order.urls.entries()) {
@@ -49,7 +51,12 @@ class ProbeProcess implements LaneSink {
       return;
     }
     const { config, workerName } = found.WorkerClass;
-    const value: ProbeReport = { workerName, config, methods: [...methodsOf(found.WorkerClass).keys()] };
+    const value: ProbeReport = {
+      workerName,
+      config,
+      methods: [...methodsOf(found.WorkerClass).keys()],
+      unbinds: unbinds(found.WorkerClass),
+    };
     try {
       this.#lane.post({ type: 'RESULT', stream: this.#current, value });
     } catch (error) {

@@ -3,6 +3,7 @@ import type { Clock, ClockTimer } from '../clock.ts';
 import { PacketError } from '../errors.ts';
 import { decodeError, wireErrorOf } from './error-codec.ts';
 import type { Frame, LaneLoss, MasterLane } from './lane.ts';
+import { type OrphanOrder, orphanOrder, starterFor } from './orphan-guard.ts';
 import { inheritedExecArgv } from './places.ts';
 import { openProcessLane, type ProcessLaneSink } from './process-lane.ts';
 import type { WorkerFile } from './worker-folder.ts';
@@ -15,10 +16,13 @@ export interface ProbeReport {
   /** Its `static config`, unchecked. */
   readonly config: unknown;
   readonly methods: readonly string[];
+  /** It has an `unbind` of its own. */
+  readonly unbinds: boolean;
 }
 
 /** What the probe is told: the only frame it gets, a HELLO. */
 export interface ProbeOrder {
+  readonly orphan: OrphanOrder;
   readonly setup: string | undefined;
   readonly urls: readonly string[];
 }
@@ -28,6 +32,8 @@ export interface ProbeOptions {
   readonly setup?: URL | undefined;
   readonly clock: Clock;
   readonly execArgv?: readonly string[] | undefined;
+  /** As `findDeathSignal` found it. */
+  readonly deathSignal?: readonly string[] | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -38,7 +44,11 @@ export interface ProbeOptions {
 export async function probeFiles(files: readonly WorkerFile[], options: ProbeOptions): Promise<readonly ProbeReport[]> {
   const probe = new Probe(files, options);
   const lane = openProcessLane(
-    { entry: new URL('./probe-main.js', import.meta.url), execArgv: options.execArgv ?? inheritedExecArgv() },
+    {
+      entry: new URL('./probe-main.js', import.meta.url),
+      execArgv: options.execArgv ?? inheritedExecArgv(),
+      ...starterFor(orphanOrder(options.deathSignal, false), options.deathSignal),
+    },
     probe,
   );
   return await probe.run(lane);
@@ -68,7 +78,8 @@ class Probe implements ProcessLaneSink {
   async run(lane: MasterLane): Promise<readonly ProbeReport[]> {
     this.#lane = lane;
     const urls = this.#files.map((file) => pathToFileURL(file.path).href);
-    const order: ProbeOrder = { setup: this.#options.setup?.href, urls };
+    const orphan = orphanOrder(this.#options.deathSignal, false);
+    const order: ProbeOrder = { orphan, setup: this.#options.setup?.href, urls };
     this.#arm();
     const { signal } = this.#options;
     const giveUp = (): void =>

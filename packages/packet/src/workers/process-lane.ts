@@ -24,6 +24,8 @@ export interface ProcessLaneOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** The working directory. @defaultValue the master's */
   readonly cwd?: string;
+  /** Command that starts node and becomes it: the process stays the same. @defaultValue none */
+  readonly starter?: readonly string[];
   /** The node to run. @defaultValue `process.execPath` */
   readonly execPath?: string;
   /** Limits of the lane; the worker's end needs the same. */
@@ -214,12 +216,13 @@ class ProcessLane implements MasterLane {
 }
 
 function start(options: ProcessLaneOptions): ChildProcess {
-  const { entry, args = [], execArgv = [], env, cwd, execPath = process.execPath } = options;
+  const { entry, args = [], execArgv = [], env, cwd, starter = [], execPath = process.execPath } = options;
   const spawnOptions: SpawnOptions = {
     stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'ipc'],
     windowsHide: true,
     ...(env === undefined ? {} : { env }),
     ...(cwd === undefined ? {} : { cwd }),
   };
-  return spawn(execPath, [...execArgv, fileURLToPath(entry), ...args], spawnOptions);
+  const [command = execPath, ...rest] = [...starter, execPath, ...execArgv, fileURLToPath(entry), ...args];
+  return spawn(command, rest, spawnOptions);
 }

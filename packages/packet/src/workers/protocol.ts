@@ -16,6 +16,8 @@
  * the deadline when the call is sent, 0 for none: clocks of two processes share no origin.
  */
 
+import type { OrphanOrder } from './orphan-guard.ts';
+
 /** What a worker needs to know to become one: the first frame it gets, and the only one before its HELLO. */
 export interface BootOrder {
   readonly worker: string;
@@ -26,8 +28,13 @@ export interface BootOrder {
   readonly url: string;
   /** Module to import first. */
   readonly setup: string | undefined;
-  /** What `startWorker` was given, for `workerInit`. */
-  readonly options: unknown;
+  /**
+   * What `startWorker` was given, for `workerInit`, sealed: the setup module, imported between, may register the codecs it
+   * needs. `undefined` for nothing.
+   */
+  readonly options: Uint8Array | undefined;
+  /** How the worker's process is kept from outliving this one, where it has one of its own. */
+  readonly orphan?: OrphanOrder | undefined;
 }
 
 /** Value of a CALL frame. */

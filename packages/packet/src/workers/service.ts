@@ -16,10 +16,12 @@ import { type CarriedContext, captureContext } from './carried.ts';
 import { ValueHolder } from './held-values.ts';
 import { loadDefinitions, type WorkerDefinition } from './loader.ts';
 import { type OriginCalls, Origins } from './origins.ts';
+import { findDeathSignal, orphanOrder, starterFor } from './orphan-guard.ts';
 import { inheritedExecArgv, inlinePlaces, processPlaces } from './places.ts';
 import { type CallTarget, Pool } from './pool.ts';
 import { checkAskOptions, type FaceHost, ProxyFaces, unknownWorkerError } from './proxy-faces.ts';
 import { ProxySeat, type Watched } from './proxy-seat.ts';
+import { seal } from './seal.ts';
 import { WorkerLogs } from './worker-logs.ts';
 import { serviceRows } from './worker-options.ts';
 import type { WorkerProxy } from './worker-proxy.ts';
@@ -63,8 +65,9 @@ const GONE = 'the connection that asked is gone';
  */
 export async function createWorkerService(options: WorkerServiceOptions): Promise<Workers> {
   const logs = options.logs === undefined ? undefined : new WorkerLogs(options.logs, options.onError);
-  const definitions = await loadDefinitions(options);
-  const service = new Service(options, definitions, logs);
+  const deathSignal = await findDeathSignal();
+  const definitions = await loadDefinitions({ ...options, deathSignal });
+  const service = new Service(options, definitions, deathSignal, logs);
   options.made?.(service);
   try {
     await service.startAll();
@@ -78,6 +81,7 @@ export async function createWorkerService(options: WorkerServiceOptions): Promis
 class Service implements Workers, FaceHost {
   readonly #options: WorkerServiceOptions;
   readonly #definitions: ReadonlyMap<string, WorkerDefinition>;
+  readonly #deathSignal: readonly string[] | undefined;
   readonly #origins = new Origins();
   readonly #table: CallTable;
   readonly #pools = new Map<string, Pool>();
@@ -88,9 +92,15 @@ class Service implements Workers, FaceHost {
   readonly names: readonly string[];
   #closed = false;
 
-  constructor(options: WorkerServiceOptions, definitions: readonly WorkerDefinition[], logs: WorkerLogs | undefined) {
+  constructor(
+    options: WorkerServiceOptions,
+    definitions: readonly WorkerDefinition[],
+    deathSignal: readonly string[] | undefined,
+    logs: WorkerLogs | undefined,
+  ) {
     this.#options = options;
     this.#logs = logs;
+    this.#deathSignal = deathSignal;
     this.#definitions = new Map(definitions.map((definition) => [definition.name, definition]));
     this.names = [...this.#definitions.keys()].sort();
     this.#table = new CallTable(options.clock, this.#origins, options.onError);
@@ -199,7 +209,7 @@ class Service implements Workers, FaceHost {
     const existing = this.#pools.get(name);
     if (existing?.revivable === true) return existing.start();
     if (existing !== undefined) throw existsError(worker, key);
-    const pool = this.#makePool(definition, key, this.#holder.hold(start.options).value);
+    const pool = this.#makePool(definition, key, start.options === undefined ? undefined : seal(start.options));
     this.#pools.set(name, pool);
     try {
       await pool.start();
@@ -228,9 +238,10 @@ class Service implements Workers, FaceHost {
 
   // ---- inside --------------------------------------------------------------------------------------------------------
 
-  #makePool(definition: WorkerDefinition, key: string | undefined, options: unknown): Pool {
+  #makePool(definition: WorkerDefinition, key: string | undefined, options: Uint8Array | undefined): Pool {
     const { name: worker, limits, url, ProxyClass } = definition;
     const execArgv = [...(this.#options.execArgv ?? inheritedExecArgv()), ...definition.execArgv];
+    const orphan = orphanOrder(this.#deathSignal, definition.unbinds);
     const { setup, clock, makeReactor, onError, watched } = this.#options;
     const transport = this.#options.transport ?? limits.transport;
     return new Pool({
@@ -238,8 +249,11 @@ class Service implements Workers, FaceHost {
       key,
       limits,
       transport,
-      order: (index) => ({ worker, key, index, url, setup: setup?.href, options }),
-      open: transport === 'inline' ? inlinePlaces(clock, makeReactor) : processPlaces(execArgv),
+      order: (index) => ({ worker, key, index, url, setup: setup?.href, options, orphan }),
+      open:
+        transport === 'inline'
+          ? inlinePlaces(clock, makeReactor)
+          : processPlaces(execArgv, starterFor(orphan, this.#deathSignal)),
       table: this.#table,
       seat: new ProxySeat(ProxyClass, worker, key, onError, watched),
       holder: this.#holder,

@@ -1,8 +1,11 @@
 import { types } from 'node:util';
+import { messageOf } from '../errors.ts';
 import { type Binary, binaryKindOf, bytesOf, copyBinary } from './binary.ts';
+import { type ClassCodec, codecOf } from './class-codecs.ts';
+import { fieldsOf } from './error-fields.ts';
 import type { LaneLimits } from './lane-options.ts';
 import { atKey, classNameOf, errorClass, isPlainClass, NotEncodable, toPacketError } from './not-encodable.ts';
-import { type PatchPlace, placeNumber } from './patches.ts';
+import { codedCount, type PatchPlace, placeNumber } from './patches.ts';
 
 /** A part too large to stay in its value: it is lent, not copied, and travels beside the value. */
 export type LargePart =
@@ -22,8 +25,16 @@ export interface Snapshot {
   readonly mostBytes: number;
   /** The large parts; `undefined` when there are none. */
   readonly parts: readonly LargePart[] | undefined;
-  /** Four entries per patch: container, place number, key, index in `parts`. Refers to containers inside `value`. */
+  /**
+   * Four entries per patch: container, place number, key, and the index in `parts`, or -1 - n for instance n. Refers to
+   * containers inside `value` and `coded`.
+   */
   readonly patches: readonly unknown[];
+  /**
+   * Three entries per instance of a class with a codec, those inside others first: name, what it was encoded to in a list
+   * of one, index in `patches` of the first patch in there. `undefined` when there are none.
+   */
+  readonly coded: readonly unknown[] | undefined;
 }
 
 // V8's encoded sizes with their tags, rounded up: the codec relies on never being above them (two-byte strings apart).
@@ -31,6 +42,10 @@ const NUMBER_BYTES = 9;
 const STRING_BYTES = 6;
 const INDEX_BYTES = 6;
 const OBJECT_BYTES = 16;
+
+const NO_PATCHES: readonly unknown[] = [];
+// In place of its number: the instance is being encoded.
+const BEING_ENCODED = -1;
 
 // Up to here a shared or cyclic reference is found by looking through a list; a Map costs more to set up.
 const LISTED_OBJECTS = 8;
@@ -43,8 +58,8 @@ type Fields = Record<string, unknown>;
 /**
  * Copies posted values so that nothing the sender does afterwards changes what is sent, and refuses what cannot travel.
  *
- * Plain objects, arrays, Map, Set, Date, RegExp, errors and binary keep their type, cycles and identity within one value;
- * an instance of a class arrives as a plain object of its own fields; two views of one memory arrive with memory of their
+ * Plain objects, arrays, Map, Set, Date, RegExp, errors and binary keep their type, cycles and identity within one value,
+ * and so do instances of classes with a codec; any other instance arrives as a plain object of its own fields; two views of one memory arrive with memory of their
  * own each. Named properties of arrays and symbol keys are left behind. Large binary and long strings are lent: see
  * {@link LargePart}.
  */
@@ -60,6 +75,9 @@ export class Snapshotter {
   #json = true;
   #parts: LargePart[] | undefined;
   #patches: unknown[] = [];
+  #coded: unknown[] | undefined;
+  /** Instances with a codec, and their numbers in `#coded`. */
+  #instances: Map<object, number> | undefined;
   // The first objects of the value and their copies; then a Map takes over.
   readonly #sources: (object | undefined)[] = [];
   readonly #copies: (object | undefined)[] = [];
@@ -83,7 +101,10 @@ export class Snapshotter {
       const partBytes = this.#parts === undefined ? 0 : sizeOf(this.#parts);
       const mostBytes = bytes + this.#units + partBytes;
       if (mostBytes > this.#limits.maxFrameBytes) throw new NotEncodable('longer than maxFrameBytes');
-      return { value: copy, json: this.#json, bytes, partBytes, mostBytes, parts: this.#parts, patches: this.#patches };
+      // While it is empty the list stays with the snapshotter, for the next value.
+      const patches = this.#patches.length === 0 ? NO_PATCHES : this.#patches;
+      const [json, parts, coded] = [this.#json, this.#parts, this.#coded];
+      return { value: copy, json, bytes, partBytes, mostBytes, parts, patches, coded };
     } catch (error) {
       throw toPacketError(error);
     } finally {
@@ -103,10 +124,10 @@ export class Snapshotter {
       this.#copies[index] = undefined;
     }
     this.#listed = 0;
-    if (this.#parts !== undefined) {
-      this.#parts = undefined;
-      this.#patches = [];
-    }
+    this.#parts = undefined;
+    if (this.#patches.length > 0) this.#patches = [];
+    this.#coded = undefined;
+    this.#instances = undefined;
     this.#seen = undefined;
   }
 
@@ -162,9 +183,13 @@ export class Snapshotter {
     if (depth >= this.#limits.maxDepth) throw new NotEncodable(`nested deeper than ${this.#limits.maxDepth} levels`);
     this.#bytes += OBJECT_BYTES;
     if (types.isProxy(source)) throw new NotEncodable('a Proxy');
-    if (Array.isArray(source)) return this.#array(source, depth);
     const prototype: object | null = Object.getPrototypeOf(source);
-    if (prototype === OBJECT_PROTOTYPE || prototype === null) return this.#fields(source, depth);
+    if (prototype === ARRAY_PROTOTYPE && Array.isArray(source)) return this.#array(source, depth);
+    if (prototype === OBJECT_PROTOTYPE) return this.#fields(source, depth);
+    const codec = codecOf(prototype);
+    if (codec !== undefined) return this.#instance(source, codec, depth, container, place, key);
+    if (Array.isArray(source)) return this.#array(source, depth);
+    if (prototype === null) return this.#fields(source, depth);
     return this.#special(source, prototype, depth, container, place, key);
   }
 
@@ -244,6 +269,47 @@ export class Snapshotter {
     return this.#fields(source, depth);
   }
 
+  #instance(
+    source: object,
+    codec: ClassCodec<object>,
+    depth: number,
+    container: object | undefined,
+    place: PatchPlace,
+    key: unknown,
+  ): object {
+    this.#json = false;
+    const number = this.#instances?.get(source) ?? this.#encode(source, codec, depth);
+    if (number === BEING_ENCODED) throw new NotEncodable(`what the codec "${codec.name}" made of it leads back to it`);
+    return this.#patch(container, place, key, -1 - number);
+  }
+
+  /** @returns the instance's number. */
+  #encode(source: object, codec: ClassCodec<object>, depth: number): number {
+    this.#instances ??= new Map();
+    this.#instances.set(source, BEING_ENCODED);
+    this.#count(1);
+    const { name } = codec;
+    this.#bytes += 2 * (OBJECT_BYTES + NUMBER_BYTES) + STRING_BYTES + 2 * name.length;
+    const first = this.#patches.length;
+    let encoded: unknown;
+    try {
+      encoded = codec.encode(source);
+    } catch (error) {
+      throw new NotEncodable(`encode of the codec "${name}" threw: ${messageOf(error)}`, { cause: error });
+    }
+    const holder: unknown[] = [];
+    try {
+      holder[0] = this.#copy(encoded, depth + 1, holder, 'property', 0);
+    } catch (error) {
+      throw atKey(error, '<encoded>');
+    }
+    this.#coded ??= [];
+    this.#coded.push(name, holder, first);
+    const number = codedCount(this.#coded) - 1;
+    this.#instances.set(source, number);
+    return number;
+  }
+
   #binary(source: Binary, container: object | undefined, place: PatchPlace, key: unknown): object {
     const kind = binaryKindOf(source);
     if (kind === undefined) throw new NotEncodable(`a ${classNameOf(Object.getPrototypeOf(source))}`);
@@ -290,26 +356,25 @@ export class Snapshotter {
     return copy;
   }
 
-  // What structured clone keeps of an error: class by name, message, stack and cause.
+  // The codecs carry class by name, message and stack. The rest is given to it afterwards: its cause may lead back to it,
+  // which V8 writes and cannot read.
   #error(source: Error, depth: number): object {
     const type = errorClass(String(source.name)) ?? Error;
     const copy = new type();
     this.#remember(source, copy);
-    let name: 'message' | 'stack' | 'cause' = 'message';
+    let name: 'message' | 'stack' = 'message';
     try {
-      for (name of ['message', 'stack', 'cause'] as const) {
-        if (name === 'cause' && !Object.hasOwn(source, 'cause')) continue;
-        const value = this.#copy(
-          name === 'cause' ? source.cause : String(source[name]),
-          depth + 1,
-          copy,
-          'property',
-          name,
-        );
+      for (name of ['message', 'stack'] as const) {
+        const value = this.#copy(String(source[name]), depth + 1, copy, 'property', name);
         Object.defineProperty(copy, name, { value, writable: true, configurable: true, enumerable: false });
       }
     } catch (error) {
       throw atKey(error, name);
+    }
+    const told = fieldsOf(source, type.name);
+    if (told !== undefined) {
+      this.#patches.push(copy, placeNumber('error'), this.#copy(told, depth, undefined, 'root', undefined), 0);
+      this.#bytes += 3 * NUMBER_BYTES;
     }
     return copy;
   }

@@ -185,6 +185,17 @@ export class Supervisor implements InstanceOwner {
     this.#client.unsolicited(instance, value);
   }
 
+  unreadable(instance: Instance, problem: PacketError): void {
+    const { code, message, details } = problem;
+    const facts = instance.facts;
+    this.#report(
+      new PacketError(code, `${nameOf(facts)} sent what did not arrive: ${message}`, {
+        details: { ...details, ...facts },
+        cause: problem,
+      }),
+    );
+  }
+
   notStarted(call: Call): void {
     this.#client.notStarted(call);
   }

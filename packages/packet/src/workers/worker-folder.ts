@@ -62,10 +62,13 @@ async function filesBelow(root: string): Promise<readonly string[]> {
   }
 }
 
+const FOLDER_REASONS: ReadonlyMap<string | undefined, string> = new Map([
+  ['ENOENT', 'the worker folder does not exist'],
+  ['ENOTDIR', 'the worker folder is no folder'],
+]);
+
 function folderError(root: string, error: unknown): PacketError {
-  const reason =
-    errnoOf(error) === 'ENOENT' ? 'the worker folder does not exist' : `the worker folder: ${messageOf(error)}`;
-  return definitionError(root, reason, error);
+  return definitionError(root, FOLDER_REASONS.get(errnoOf(error)) ?? `the worker folder: ${messageOf(error)}`, error);
 }
 
 function hidden(path: string): boolean {

@@ -75,9 +75,18 @@ export function methodsOf(WorkerClass: WorkerClass): ReadonlyMap<string, WorkerM
 
 /** Whether the class takes `askWorker`. */
 export function receivesData(WorkerClass: WorkerClass): boolean {
+  return overrides(WorkerClass, 'receiveData');
+}
+
+/** Whether the class has something to do when it ends. */
+export function unbinds(WorkerClass: WorkerClass): boolean {
+  return overrides(WorkerClass, 'unbind');
+}
+
+function overrides(WorkerClass: WorkerClass, hook: 'receiveData' | 'unbind'): boolean {
   let prototype: object | null = WorkerClass.prototype;
   while (prototype !== null && !isBase(prototype)) {
-    if (Object.hasOwn(prototype, 'receiveData')) return true;
+    if (Object.hasOwn(prototype, hook)) return true;
     prototype = Object.getPrototypeOf(prototype);
   }
   return false;

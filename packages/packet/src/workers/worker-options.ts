@@ -56,6 +56,10 @@ export const serviceRows = {
   outputTailBytes: { kind: 'number', fallback: 4096, min: 0, max: 1_048_576, unit: 'bytes' },
   /** How long a worker whose master is gone may take in `unbind` before it exits. */
   orphanGraceMs: { kind: 'number', fallback: 500, min: 1, max: 900, unit: 'ms' },
+  /** How often the thread that watches over a worker looks for its master, where there is such a thread. */
+  orphanLookMs: { kind: 'number', fallback: 250, min: 10, max: 60_000, unit: 'ms' },
+  /** From then until it kills the worker, should it still be there. Longer than `orphanGraceMs`, which is for `unbind`. */
+  orphanKillMs: { kind: 'number', fallback: 650, min: 10, max: 60_000, unit: 'ms' },
   /** Longest message or stack of an error that crosses a lane; the rest is cut, visibly. */
   errorTextUnits: { kind: 'number', fallback: 16_384, min: 256, max: 1_048_576, unit: 'count' },
   /** Longest chain of causes that crosses a lane. */

@@ -4,8 +4,10 @@ import { isThenable } from '../thenable.ts';
 import { enterContext } from './carried.ts';
 import { encodeError } from './error-codec.ts';
 import type { Frame, Lane, LaneSink } from './lane.ts';
+import type { OrphanOrder } from './orphan-guard.ts';
 import { type BootOrder, CALL_HEAD, type CallValue } from './protocol.ts';
 import { RunningCall } from './running-call.ts';
+import { unseal } from './seal.ts';
 import { attachWorker, type Worker, type WorkerSurroundings } from './worker.ts';
 import type { WorkerFigures } from './worker-figures.ts';
 import { findWorkerClass, methodsOf, receivesData, type WorkerMethod } from './worker-module.ts';
@@ -15,6 +17,8 @@ import { serviceRows } from './worker-options.ts';
 export interface RuntimeHost {
   /** The worker is over. In a process: exits. */
   exit(code: number): void;
+  /** Takes care that the worker does not outlive its master. Only where it could. */
+  guard?(orphan: OrphanOrder): void;
   /** Waits `ms` milliseconds, for hooks that may not come back. */
   after(ms: number, callback: () => void): void;
   /** What it says of itself when asked; inside the master's own process there is nothing to say. */
@@ -69,7 +73,8 @@ export class WorkerRuntime implements LaneSink {
     for (const frame of batch) {
       switch (frame.type) {
         case 'CALL':
-          this.#call(frame.stream, frame.value as CallValue);
+          if (frame.problem === undefined) this.#call(frame.stream, frame.value as CallValue);
+          else this.#failed(frame.stream, new Refusal(argumentsError(frame.problem)), undefined);
           break;
         case 'CANCEL':
           this.#cancel(frame.stream);
@@ -114,6 +119,7 @@ export class WorkerRuntime implements LaneSink {
   async #boot(order: BootOrder): Promise<void> {
     this.#state = BOOTING;
     this.#order = order;
+    if (order.orphan !== undefined) this.#host.guard?.(order.orphan);
     try {
       if (order.setup !== undefined) await import(order.setup);
       const found = findWorkerClass((await import(order.url)) as object);
@@ -123,7 +129,7 @@ export class WorkerRuntime implements LaneSink {
       this.#worker = worker;
       this.#methods = methodsOf(found.WorkerClass);
       this.#receives = receivesData(found.WorkerClass);
-      await worker.workerInit(order.options);
+      await worker.workerInit(order.options === undefined ? undefined : unseal(order.options));
     } catch (error) {
       if (this.#is(ENDED)) return;
       this.#state = ENDED;
@@ -314,6 +320,10 @@ class Refusal {
   constructor(cause: PacketError) {
     this.cause = cause;
   }
+}
+
+function argumentsError({ code, message, cause, details }: PacketError): PacketError {
+  return new PacketError(code, `its arguments did not arrive: ${message}`, { cause, details });
 }
 
 function resultError(error: unknown): PacketError {

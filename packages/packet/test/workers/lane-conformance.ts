@@ -196,6 +196,8 @@ export function laneConformance(name: string, open: (options: TestedOptions) => 
         [new Map([['k', [new WeakMap()]]]), '$.<entry 0>[0]'],
         [new Set([1, new WeakRef({})]), '$.<member 1>'],
         [{ a: new Proxy({ x: 1 }, {}) }, '$.a'],
+        [{ a: revokedProxy() }, '$.a'],
+        [{ a: [new WeakSet()] }, '$.a[0]'],
         [[new SharedArrayBuffer(1)], '$[0]'],
         [{ blob: new Blob(['x']) }, '$.blob'],
         [{ port: port1 }, '$.port'],
@@ -571,6 +573,12 @@ export function laneConformance(name: string, open: (options: TestedOptions) => 
       tested.lane.kill('SIGKILL');
     });
   });
+}
+
+function revokedProxy(): object {
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  return proxy;
 }
 
 function openResources(): string {

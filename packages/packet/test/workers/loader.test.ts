@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, type TestContext, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
 import { ManualClock, systemClock } from '../../src/clock.ts';
 import { Reactor } from '../../src/reactor/index.ts';
 import { createWorkerService } from '../../src/workers/index.ts';
@@ -11,6 +15,29 @@ const surroundings = { clock: systemClock, makeReactor: () => new Reactor(), onE
 
 function folder(name: string): URL {
   return new URL(`./fixtures/loader/${name}/`, import.meta.url);
+}
+
+/** Permissions do not count for the superuser, and are others on Windows. */
+const mayReadAll = process.getuid === undefined || process.getuid() === 0 ? 'this user may read everything' : false;
+
+function temporaryFolder(t: TestContext): string {
+  const root = mkdtempSync(join(tmpdir(), 'packet-folder-'));
+  t.after(() => {
+    chmodSync(root, 0o700);
+    rmSync(root, { recursive: true });
+  });
+  return root;
+}
+
+/** Nothing is left running: the child that read the files is gone when the error comes. */
+async function refused(given: URL, message: RegExp): Promise<void> {
+  const options = { folder: given, ...surroundings };
+  const before = process.getActiveResourcesInfo().length;
+  await assert.rejects(createWorkerService(options), { code: 'ERR_PACKET_WORKER_DEFINITION', message });
+  // Its handle is closed some turns later.
+  const left = (): boolean => process.getActiveResourcesInfo().length > before;
+  for (let turn = 0; turn < 100 && left(); turn++) await new Promise((resolve) => setImmediate(resolve));
+  assert.ok(!left(), `left open: ${process.getActiveResourcesInfo()}`);
 }
 
 describe('the worker folder', () => {
@@ -29,10 +56,33 @@ describe('the worker folder', () => {
   ];
   for (const [name, message] of bad) {
     test(`${name} is refused, naming file and reason`, async () => {
-      const options = { folder: folder(name), ...surroundings };
-      await assert.rejects(createWorkerService(options), { code: 'ERR_PACKET_WORKER_DEFINITION', message });
+      await refused(folder(name), message);
     });
   }
+
+  test('a file with a syntax error is refused, naming file and reason', async (t) => {
+    const root = temporaryFolder(t);
+    writeFileSync(join(root, 'broken.mjs'), 'export class Broken extends {');
+    await refused(pathToFileURL(root), /broken\.mjs: importing it failed: SyntaxError: /);
+  });
+
+  test('a file that cannot be found by its import is refused, naming both', async (t) => {
+    const root = temporaryFolder(t);
+    writeFileSync(join(root, 'lost.mjs'), "import './nowhere.mjs';");
+    await refused(pathToFileURL(root), /lost\.mjs: importing it failed: .*nowhere\.mjs/);
+  });
+
+  test('a folder that is a file is refused', async (t) => {
+    const file = join(temporaryFolder(t), 'file.mjs');
+    writeFileSync(file, '');
+    await refused(pathToFileURL(file), /file\.mjs: the worker folder is no folder/);
+  });
+
+  test('a folder that cannot be read is refused, with the system’s reason', { skip: mayReadAll }, async (t) => {
+    const root = temporaryFolder(t);
+    chmodSync(root, 0);
+    await refused(pathToFileURL(root), /the worker folder: EACCES/);
+  });
 
   test('a file whose import never ends is refused after the deadline', async () => {
     // Only the first timer matters: it covers the start of the probe, each further one the import of one file.

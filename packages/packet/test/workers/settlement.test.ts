@@ -18,7 +18,8 @@ import {
 
 /**
  * The settlement table: whatever happens to a worker, every call settles exactly once with the right kind of loss, and the
- * worker serves again. Rows are kinds of loss, columns the lanes and the ways to call.
+ * worker serves again. Rows are kinds of loss, columns the lanes and the ways to call. What becomes of workers whose master
+ * is killed is in orphans.test.ts: no call is left to settle then.
  */
 
 /** A way to call a worker. */
@@ -100,6 +101,15 @@ const losses: readonly Loss[] = [
     },
   },
   { name: 'SIGKILL', method: 'sigkill', args: [], check: (outcome) => checkLost(outcome, { signal: 'SIGKILL' }) },
+  {
+    name: 'out of memory',
+    method: 'exhaust',
+    args: [],
+    check: (outcome) => {
+      checkLost(outcome, { signal: 'SIGABRT' });
+      assert.match(String(outcome.error?.details.stderr), /heap/);
+    },
+  },
   { name: 'channel cut', method: 'cut', args: [], check: (outcome) => checkLost(outcome, { signal: 'SIGKILL' }) },
   {
     name: 'endless loop',
@@ -197,9 +207,33 @@ function bootFlag(t: TestContext): { flag: string; spoil(): void } {
 
 const BOOT_DEADLINE_MS = 5000;
 
-const bootShapes: readonly { name: string; call(service: TestService, value: number): Promise<Outcome> }[] = [
-  { name: 'typed proxy', call: (service, value) => outcomeOf(service.proxy<Boots>('boots').echo(value)) },
-  { name: 'askWorker', call: (service, value) => new TestOrigin(service.workers).ask('boots', value) },
+interface BootShape {
+  readonly name: string;
+  readonly worker: string;
+  readonly instances: number;
+  call(service: TestService, value: number): Promise<Outcome>;
+}
+
+const bootShapes: readonly BootShape[] = [
+  {
+    name: 'typed proxy',
+    worker: 'boots',
+    instances: 1,
+    call: (service, value) => outcomeOf(service.proxy<Boots>('boots').echo(value)),
+  },
+  {
+    name: 'askWorker',
+    worker: 'boots',
+    instances: 1,
+    call: (service, value) => new TestOrigin(service.workers).ask('boots', value),
+  },
+  {
+    name: 'pool',
+    worker: 'crew',
+    instances: 3,
+    // Until all three are parked, more time passes than a call is given.
+    call: (service, value) => outcomeOf(service.proxy<Boots>('crew').$with({ deadlineMs: 0 }).echo(value)),
+  },
 ];
 
 for (const transport of ['process', 'inline'] as const) {
@@ -211,7 +245,7 @@ for (const transport of ['process', 'inline'] as const) {
           const service = await startWorkers(t, 'boot', { transport, clock });
           const { flag, spoil } = bootFlag(t);
           spoil();
-          const started = outcomeOf(service.workers.start('boots', { options: { flag, bad } }));
+          const started = outcomeOf(service.workers.start(shape.worker, { options: { flag, bad } }));
           const waiting = shape.call(service, 1);
           if (bad === 'hang') clock.advance(BOOT_DEADLINE_MS);
           const call = await waiting;
@@ -231,16 +265,18 @@ for (const transport of ['process', 'inline'] as const) {
           const clock = new ManualClock();
           const service = await startWorkers(t, 'boot', { transport, clock });
           const { flag, spoil } = bootFlag(t);
-          await service.workers.start('boots', { options: { flag, bad } });
+          await service.workers.start(shape.worker, { options: { flag, bad } });
           assert.deepEqual((await shape.call(service, 1)).answers, [1]);
           spoil();
           const parked = nextEvent('packet:worker.parked');
           // Past the pause before a restart, and past the deadline of a boot that hangs.
           const hasten = (): void => void setImmediate(() => clock.advance(BOOT_DEADLINE_MS + 1));
           t.after(listen('packet:worker.exited', hasten));
-          // The call in flight is lost; the one behind it waits, for an instance that never comes.
-          const loop = service.proxy<Boots>('boots').$with({ deadlineMs: 50 });
-          const first = outcomeOf(transport === 'process' ? loop.exit() : loop.hang());
+          // The calls in flight are lost; the one behind them waits, for an instance that never comes.
+          const loop = service.proxy<Boots>(shape.worker).$with({ deadlineMs: 50 });
+          const begun = Array.from({ length: shape.instances }, () =>
+            outcomeOf(transport === 'process' ? loop.exit() : loop.hang()),
+          );
           const waiting = shape.call(service, 2);
           if (transport === 'inline') {
             await turn();
@@ -248,7 +284,7 @@ for (const transport of ['process', 'inline'] as const) {
             await turn();
             clock.advance(50);
           }
-          assert.match(String((await first).error?.code), /WORKER_LOST|DEADLINE/);
+          for (const { error } of await Promise.all(begun)) assert.match(String(error?.code), /WORKER_LOST|DEADLINE/);
           assert.equal((await waiting).error?.code, 'ERR_PACKET_WORKER_PARKED');
           assert.equal((await parked).error.code, 'ERR_PACKET_WORKER_PARKED');
           const { error } = await shape.call(service, 3);
