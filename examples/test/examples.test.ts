@@ -17,12 +17,21 @@ function run(example: string, ...args: readonly string[]): Program {
   return spawn(process.execPath, [file, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
+/** An example that serves. */
+interface Serving {
+  readonly port: number;
+  /** The first line it printed. */
+  readonly first: string;
+  readonly stop: () => void;
+  readonly restart: () => void;
+  /** The next line. */
+  readonly line: () => Promise<string>;
+  /** Its end, if it comes by itself. */
+  readonly ended: () => Promise<unknown>;
+}
+
 /** A server example on a port of the system's choice; it is stopped by a signal after the test and must end well. */
-async function serve(
-  t: NetTest,
-  example: string,
-  ...args: readonly string[]
-): Promise<{ port: number; line(): Promise<string>; stop(): void; restart(): void; ended(): Promise<unknown> }> {
+async function serve(t: NetTest, example: string, ...args: readonly string[]): Promise<Serving> {
   const program = run(example, '0', ...args);
   const errors = text(program.stderr);
   const exit = once(program, 'exit');
@@ -38,12 +47,13 @@ async function serve(
     assert.deepEqual(await exit, [0, null]);
     assert.equal(await errors, '');
   });
-  const port = Number((await line()).match(/port (\d+)/)?.[1]);
+  const first = await line();
+  const port = Number(first.match(/port (\d+)/)?.[1]);
   const ended = (): Promise<unknown> => {
     stopped = true;
     return exit;
   };
-  return { port, line, stop, restart: () => void program.kill('SIGUSR2'), ended };
+  return { port, first, line, stop, restart: () => void program.kill('SIGUSR2'), ended };
 }
 
 function client(t: NetTest, port: number): { socket: Socket; line(): Promise<string> } {
@@ -110,6 +120,63 @@ netTest('chat: one who does not read misses lines and is told so; the others hea
   }
   assert.ok(Number(missed) > 0 && Number(missed) < batches * batch);
 });
+
+netTest('listen: each kind of address is served and asked, and tells where the question comes from', async () => {
+  const { code, out, errors } = await output(run('listen'));
+  const [addresses = '', ...answers] = out.trimEnd().split('\n');
+  assert.match(addresses, /^IPv4 127\.0\.0\.1( and IPv6 ::1)?, unix .*packet-listen-\d+\.sock$/);
+  const expected = [
+    /^IPv4 127\.0\.0\.1 says: you come from IPv4 127\.0\.0\.1$/,
+    /^(IPv4 127\.0\.0\.1|IPv6 ::1) says: you come from \1$/,
+    /^unix .*\.sock says: you come from unix/,
+  ];
+  for (const pattern of expected)
+    assert.ok(
+      answers.some((answer) => pattern.test(answer)),
+      `${pattern}: ${out}`,
+    );
+  assert.deepEqual([code, answers.length, errors], [0, 3, '']);
+});
+
+netTest('word-count: a peer that has ended its side gets its answer, from either side', async (t) => {
+  const { port } = await serve(t, 'word-count');
+  assert.equal(await answer(port, 'three little words\n'), '3 words\n');
+  const words = readFileSync('README.md', 'utf8').split(/\s+/).filter(Boolean).length;
+  assert.deepEqual(await output(run('word-count', String(port), 'README.md')), {
+    code: 0,
+    out: `${words} words\n`,
+    errors: '',
+  });
+  const none = await output(run('word-count', String(port), 'no-such-file'));
+  assert.equal(none.code, 1);
+  assert.match(none.errors, /no-such-file/);
+});
+
+netTest(
+  'watching: bugs of the service are told and harm nobody; the operator sees figures and pauses it',
+  async (t) => {
+    const program = await serve(t, 'watching', '0');
+    const operatorPort = Number(/operator on port (\d+)/.exec(program.first)?.[1]);
+    const operator = client(t, operatorPort);
+    const quiet = client(t, program.port);
+    quiet.socket.write('hello\n');
+    assert.equal(await quiet.line(), 'HELLO');
+    assert.equal(await answer(program.port, 'throw\n'), '');
+    assert.equal(await program.line(), 'receiveMessage: a bug');
+    assert.equal(await answer(program.port, 'block\n'), 'BLOCK\n');
+    assert.match(await program.line(), /^receiveMessage held everything up for \d{3,} ms$/);
+    operator.socket.write('stats\n');
+    assert.equal(await operator.line(), '3 accepted, 0 rejected, 1 open');
+    operator.socket.write('pause 50\nwhat\n');
+    assert.equal(await operator.line(), 'stats, or pause MILLISECONDS');
+    assert.equal(await answer(program.port, 'waited\n'), 'WAITED\n');
+    assert.equal(await operator.line(), 'going on');
+    quiet.socket.write('still here\n');
+    assert.equal(await quiet.line(), 'STILL HERE');
+    program.stop();
+    assert.equal(await program.line(), '4 clients were served');
+  },
+);
 
 netTest('drain: what is under way when the signal comes is finished', async (t) => {
   const { port, line, stop } = await serve(t, 'drain');
