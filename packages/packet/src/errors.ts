@@ -47,6 +47,8 @@ export const ERROR_CODES = [
   'ERR_PACKET_DEADLINE',
   'ERR_PACKET_CANCELLED',
   'ERR_PACKET_OVERLOADED',
+  'ERR_PACKET_LEASE_ENDED',
+  'ERR_PACKET_CALL_CYCLE',
 ] as const;
 
 /** One of {@link ERROR_CODES}. */

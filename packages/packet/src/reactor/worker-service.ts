@@ -52,6 +52,8 @@ export interface WorkerPoolStats {
   readonly lateOriginGone: number;
   /** Answers dropped because the call had settled otherwise. */
   readonly lateSettled: number;
+  /** Functions and signals lent to its instances, as arguments of calls that run and kept ones. */
+  readonly leased: number;
 }
 
 /** Figures of all workers of a reactor. */

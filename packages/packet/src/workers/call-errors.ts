@@ -36,6 +36,24 @@ export function deadlineError(call: Call, now: number): PacketError {
   );
 }
 
+/** A call of a worker's that could only wait for itself, or is made for too many others. */
+export function cycleError(
+  worker: string,
+  method: string,
+  chain: readonly Call[],
+  reason: 'deadlock' | 'depth',
+): PacketError {
+  const called = `${worker}.${method === '' ? 'receiveData' : method}`;
+  const names = [...chain.map(callName), called].join(' → ');
+  const why =
+    reason === 'deadlock'
+      ? 'every call this worker can run at a time waits for this one'
+      : `no more than ${chain.length} calls may wait for one another`;
+  return new PacketError('ERR_PACKET_CALL_CYCLE', `${called} was refused: ${why} (${names})`, {
+    details: { worker, method, chain: names, reason },
+  });
+}
+
 /** The caller gave up, or is gone. */
 export function cancelledError(call: Call, why: string, cause?: unknown): PacketError {
   const init = { details: { ...facts(call), started: call.instance !== undefined } };

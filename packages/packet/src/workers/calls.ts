@@ -3,16 +3,18 @@ import { Deadlines, type Waiting } from '../deadlines.ts';
 import { PacketError } from '../errors.ts';
 import { publish } from '../events.ts';
 import type { Ask } from '../reactor/index.ts';
-import { callName, deadlineError } from './call-errors.ts';
+import { callName, cancelledError, deadlineError } from './call-errors.ts';
 import type { CarriedContext } from './carried.ts';
 import type { Instance } from './instance.ts';
 import type { OriginCalls, Origins } from './origins.ts';
+import type { CallTargetName } from './protocol.ts';
 import type { WorkerRequest } from './worker-proxy.ts';
 
 /** The method name of `askWorker`: the data goes to the worker's `receiveData`. No method can have it. */
 export const RECEIVE_DATA = '';
 
 const NO_ARGUMENTS: readonly unknown[] = [];
+const PARENT_OVER = 'the call it was made for is over';
 
 /** Who a call is made to: the worker, or its keyed instance. */
 export interface CallHolder {
@@ -66,6 +68,10 @@ export abstract class Call implements Waiting {
   heapIndex = -1;
   /** Its arguments are a copy, taken when the call was made. */
   held = false;
+  /** The call whose worker made this one. */
+  readonly parent: Call | undefined;
+  /** Unsettled calls that its worker has made for it. */
+  children: Set<Call> | undefined;
   // Its place in the mailbox.
   queued = false;
   queuedBytes = 0;
@@ -80,6 +86,7 @@ export abstract class Call implements Waiting {
     origin: OriginCalls | undefined,
     begunAt: number,
     deadlineMs: number,
+    parent?: Call,
   ) {
     this.id = id;
     this.holder = holder;
@@ -87,8 +94,10 @@ export abstract class Call implements Waiting {
     this.args = args;
     this.origin = origin;
     this.begunAt = begunAt;
-    this.deadlineAt = deadlineMs === 0 ? Number.POSITIVE_INFINITY : begunAt + deadlineMs;
+    const own = deadlineMs === 0 ? Number.POSITIVE_INFINITY : begunAt + deadlineMs;
+    this.deadlineAt = parent === undefined ? own : Math.min(own, parent.deadlineAt);
     this.dueAt = this.deadlineAt;
+    this.parent = parent;
   }
 
   /** Whether the settlement can run the caller's code at once; else it ran when this turn of the loop is over. */
@@ -152,6 +161,36 @@ export class AskCall extends Call {
   }
 }
 
+/** How the worker that made a call hears of its end. */
+export interface NestedCaller {
+  answered(value: unknown): void;
+  failed(error: PacketError): void;
+}
+
+/** A call of one worker to another. */
+export class NestedCall extends Call {
+  readonly settlesAtOnce = true;
+  /** Who made it. */
+  caller: NestedCaller | undefined;
+
+  answered(value: unknown, last: boolean): void {
+    if (last) this.caller?.answered(value);
+  }
+
+  failed(error: PacketError): void {
+    this.caller?.failed(error);
+  }
+}
+
+/** What a worker wants of another. */
+export interface NestedRequest extends NestedCaller {
+  readonly target: CallTargetName;
+  readonly args: readonly unknown[];
+  readonly parent: Call | undefined;
+  /** Its own deadline; `undefined` for that of the worker it calls. */
+  readonly deadlineMs: number | undefined;
+}
+
 const NO_ASK: Ask = { id: 0, worker: '', cancel: unset };
 
 /** All unsettled calls of one master: who settles them, and when they are due. */
@@ -162,6 +201,11 @@ export class CallTable {
   readonly #deadlines: Deadlines<Call>;
   #lastId = 0;
   #unsettled = 0;
+  /**
+   * Makes a worker's call to another.
+   * @throws PacketError `ERR_PACKET_WORKER_UNKNOWN`, `ERR_PACKET_CALL_CYCLE` and the like; there is no call then.
+   */
+  route: (request: NestedRequest) => Call = unrouted;
 
   constructor(clock: Clock, origins: Origins, onError: (error: unknown, where: string) => void) {
     this.clock = clock;
@@ -184,6 +228,10 @@ export class CallTable {
     this.#unsettled++;
     call.holder.begun(call);
     if (call.origin !== undefined) this.#origins.begin(call.origin, call);
+    if (call.parent !== undefined) {
+      call.parent.children ??= new Set();
+      call.parent.children.add(call);
+    }
     if (call.deadlineAt !== Number.POSITIVE_INFINITY) this.#deadlines.add(call);
   }
 
@@ -218,6 +266,8 @@ export class CallTable {
   drop(call: Call, error: PacketError): void {
     if (!this.#settle(call, error)) return;
     call.holder.letGo(call);
+    // What the worker has others do for a call is of no use without it.
+    for (const child of [...(call.children ?? [])]) this.drop(child, cancelledError(child, PARENT_OVER, error));
     this.#deliverFailure(call, error);
   }
 
@@ -242,6 +292,7 @@ export class CallTable {
     call.settled = true;
     this.#unsettled--;
     this.#deadlines.remove(call);
+    call.parent?.children?.delete(call);
     call.holder.settled(call, error);
     return true;
   }
@@ -284,6 +335,10 @@ export class CallTable {
     call.release();
     if (call.origin !== undefined) this.#origins.end(call.origin, call, call.settlesAtOnce);
   }
+}
+
+function unrouted(): never {
+  throw new PacketError('ERR_PACKET_STATE', 'nothing routes calls between workers');
 }
 
 /** Counts answers that came for calls already settled. */

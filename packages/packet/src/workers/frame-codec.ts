@@ -51,6 +51,7 @@ const FRAME_TYPES: readonly FrameType[] = [
   'HANDLE',
   'DRAIN',
   'BYE',
+  'LEASE',
 ];
 const STREAM_UNIT = 64;
 const TYPE_UNIT = 4;

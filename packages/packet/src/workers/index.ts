@@ -1,4 +1,5 @@
 export type { WorkerPoolStats, WorkersStats } from '../reactor/index.ts';
+export { keep, release } from './borrowed.ts';
 export type { WorkerLoss } from './call-errors.ts';
 export { type CarriedStorage, carry, currentTraceparent, withTraceparent } from './carried.ts';
 export { type ChildLaneOptions, openChildLane } from './child-lane.ts';
@@ -9,6 +10,8 @@ export { CHILD_LANE_OPTIONS, LANE_OPTIONS, type LaneLimits, PROCESS_LANE_OPTIONS
 export { openProcessLane, type ProcessLaneOptions, type ProcessLaneSink } from './process-lane.ts';
 export { createWorkerService, type WorkerServiceOptions, type Workers } from './service.ts';
 export { Worker, type WorkerAsk, type WorkerCall } from './worker.ts';
+export type { WorkerCell } from './worker-cells.ts';
 export { type WorkerConfig, type WorkerLimits, workerRows } from './worker-options.ts';
 export { DefaultWorkerProxy, WorkerProxy, type WorkerProxyContext, type WorkerRequest } from './worker-proxy.ts';
 export type * from './worker-registry.ts';
+export type { CannotTravel, ProxyMethod, Sent, SentAll } from './worker-travel.ts';

@@ -8,8 +8,10 @@ import { notDecodableError, remoteError } from './call-errors.ts';
 import { type Call, type CallTable, RECEIVE_DATA } from './calls.ts';
 import { decodeError, wireErrorOf } from './error-codec.ts';
 import type { Frame, LaneLoss, MasterLane } from './lane.ts';
+import type { LeaseCount } from './lender.ts';
 import type { ProcessLaneSink } from './process-lane.ts';
-import type { BootOrder } from './protocol.ts';
+import { type BootOrder, type CallHead, type CellValue, WORKER_STREAMS } from './protocol.ts';
+import { ReturnPath } from './return-path.ts';
 import type { WorkerFigures } from './worker-figures.ts';
 import type { LogFile } from './worker-logs.ts';
 import { serviceRows, type WorkerLimits } from './worker-options.ts';
@@ -31,6 +33,8 @@ export interface InstanceOwner {
   unsolicited(instance: Instance, value: unknown): void;
   /** One of those did not arrive. */
   unreadable(instance: Instance, problem: PacketError): void;
+  /** The worker set one of its cells. */
+  cell(instance: Instance, value: CellValue): void;
   /** The worker gave a call back before it began it. */
   notStarted(call: Call): void;
   /** It takes no calls any more and its end has begun. */
@@ -67,6 +71,7 @@ export class Instance implements ProcessLaneSink {
   readonly #lane: MasterLane;
   readonly #output: WorkerOutput;
   readonly #calls = new IdTable<Call>();
+  readonly #returnPath: ReturnPath;
   #state = BOOTING;
   /** Above the lane's high-water mark. */
   #full = false;
@@ -79,12 +84,14 @@ export class Instance implements ProcessLaneSink {
   readonly #gone: Promise<void>;
   #resolveGone: () => void = () => undefined;
 
+  /** @param leased Counts what is lent to it, along with what is lent to the others of its pool. */
   constructor(
     owner: InstanceOwner,
     table: CallTable,
     limits: WorkerLimits,
     open: OpenPlace,
     order: BootOrder,
+    leased: LeaseCount,
     log: LogFile | undefined,
   ) {
     this.#output = new WorkerOutput(log);
@@ -98,6 +105,14 @@ export class Instance implements ProcessLaneSink {
     const { worker, key, index } = order;
     this.#lane = open(this);
     this.facts = { worker, key, index, pid: this.#lane.pid };
+    this.#returnPath = new ReturnPath({
+      lane: this.#lane,
+      table,
+      facts: this.facts,
+      most: limits.leases,
+      leased,
+      callOf: (stream) => this.#calls.get(stream),
+    });
     this.#timer = table.clock.setTimer(limits.bootDeadlineMs, () => this.#bootTooLong());
     this.#lane.post({ type: 'HELLO', stream: 0, value: order });
   }
@@ -123,16 +138,12 @@ export class Instance implements ProcessLaneSink {
 
   /**
    * Gives it a call.
-   * @throws PacketError `ERR_PACKET_NOT_ENCODABLE`; the instance does not have the call then.
+   * @throws PacketError `ERR_PACKET_NOT_ENCODABLE`, or `ERR_PACKET_OVERLOADED` when too much is lent to it: the instance does
+   * not have the call then.
    */
   send(call: Call, now: number): void {
     const leftMs = call.deadlineAt === Number.POSITIVE_INFINITY ? 0 : Math.max(1, Math.ceil(call.deadlineAt - now));
-    const head = call.context === undefined ? leftMs : [leftMs, call.context.values];
-    const below = this.#lane.post({
-      type: 'CALL',
-      stream: call.id,
-      value: [call.method, head, ...call.args],
-    });
+    const below = this.#returnPath.send(call, headOf(call, leftMs));
     this.#calls.add(call);
     call.instance = this;
     call.sentAt = now;
@@ -142,6 +153,7 @@ export class Instance implements ProcessLaneSink {
   /** A call it has was settled from this side: the worker shall stop it. */
   cancel(call: Call): void {
     if (this.#state === GONE || this.#calls.get(call.id) === undefined) return;
+    this.#returnPath.settled(call.id);
     this.#lane.post({ type: 'CANCEL', stream: call.id }, true);
     this.#table.awaitRelease(call, this.#limits.cancelGraceMs);
   }
@@ -204,7 +216,7 @@ export class Instance implements ProcessLaneSink {
       running: this.#calls.size,
       calls,
       done: this.settledCalls,
-      leasedCallbacks: 0,
+      leasedCallbacks: this.#returnPath.lent,
       pendingBytes: this.#lane.pendingBytes,
       responsive: this.#state === READY && this.#figures !== undefined && this.#askedFigures.length === 0,
       rssBytes: this.#figures?.rssBytes,
@@ -228,11 +240,21 @@ export class Instance implements ProcessLaneSink {
         case 'ERROR':
           this.#failure(frame);
           break;
+        case 'CALL':
+          this.#returnPath.called(frame);
+          break;
+        case 'LEASE':
+          this.#returnPath.changed(frame);
+          break;
+        case 'STATUS':
+          this.#owner.cell(this, frame.value as CellValue);
+          break;
         case 'EVENT':
           this.#event(frame);
           break;
         case 'CANCEL':
-          this.#cancelSeen(frame.stream);
+          if (frame.stream >= WORKER_STREAMS) this.#returnPath.cancelled(frame.stream);
+          else this.#cancelSeen(frame.stream);
           break;
         case 'HELLO':
           this.#hello();
@@ -244,7 +266,7 @@ export class Instance implements ProcessLaneSink {
           this.#bye(frame);
           break;
         default:
-          // Streams, credit, status and handles are spoken only where both sides offered them in HELLO.
+          // Streams, credit and handles are spoken only where both sides offered them in HELLO.
           break;
       }
     }
@@ -270,6 +292,7 @@ export class Instance implements ProcessLaneSink {
       else unsettled.push(call);
     }
     this.#calls.clear();
+    this.#returnPath.lost();
     this.#output.end();
     this.#figuresCame(undefined);
     if (unsettled.length > 0) this.blamedOnCall = true;
@@ -284,6 +307,7 @@ export class Instance implements ProcessLaneSink {
   #result(frame: Frame): void {
     const call = this.#takeOut(frame.stream);
     if (call !== undefined) this.#table.result(call, frame.value);
+    else this.#returnPath.answered(frame);
   }
 
   #failure(frame: Frame): void {
@@ -293,8 +317,8 @@ export class Instance implements ProcessLaneSink {
       return;
     }
     const call = this.#takeOut(frame.stream);
-    if (call === undefined) return;
-    if (call.settled) this.#table.released(call);
+    if (call === undefined) this.#returnPath.answered(frame);
+    else if (call.settled) this.#table.released(call);
     else this.#table.fail(call, remoteError(call, wire));
   }
 
@@ -304,9 +328,13 @@ export class Instance implements ProcessLaneSink {
       this.#owner.unreadable(this, problem);
       return;
     }
+    if (frame.type === 'CALL') {
+      this.#returnPath.called(frame);
+      return;
+    }
     const call = frame.type === 'RESULT' ? this.#takeOut(frame.stream) : this.#calls.get(frame.stream);
-    if (call === undefined) return;
-    if (call.settled) this.#table.released(call);
+    if (call === undefined) this.#returnPath.answered(frame);
+    else if (call.settled) this.#table.released(call);
     else if (frame.type === 'RESULT') this.#table.fail(call, notDecodableError(call, problem));
     else this.#table.drop(call, notDecodableError(call, problem));
   }
@@ -324,6 +352,7 @@ export class Instance implements ProcessLaneSink {
     const call = this.#calls.get(stream);
     if (call === undefined) return undefined;
     this.#calls.delete(stream);
+    this.#returnPath.settled(stream);
     this.settledCalls++;
     return call;
   }
@@ -352,6 +381,7 @@ export class Instance implements ProcessLaneSink {
     const call = this.#calls.get(frame.stream);
     if (call === undefined) return;
     this.#calls.delete(frame.stream);
+    this.#returnPath.settled(frame.stream);
     call.instance = undefined;
     if (call.settled) this.#table.released(call);
     else this.#owner.notStarted(call);
@@ -386,6 +416,11 @@ export class Instance implements ProcessLaneSink {
     for (const call of this.#calls.all()) if (!call.settled) return;
     void this.end(this.#limits.cancelGraceMs);
   }
+}
+
+/** What a call says beside its arguments. */
+function headOf(call: Call, leftMs: number): number | CallHead {
+  return call.context === undefined ? leftMs : { leftMs, carried: call.context.values };
 }
 
 function inspectCall(call: Call, now: number): CallInspection {

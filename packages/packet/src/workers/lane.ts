@@ -16,7 +16,8 @@ export type FrameType =
   | 'PONG'
   | 'HANDLE'
   | 'DRAIN'
-  | 'BYE';
+  | 'BYE'
+  | 'LEASE';
 
 /** One message between a master and one worker instance. */
 export interface Frame {

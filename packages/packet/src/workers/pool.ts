@@ -7,10 +7,12 @@ import { CallWatch, type Timing } from './call-watch.ts';
 import { type Call, type CallHolder, type CallTable, LateReplies } from './calls.ts';
 import type { ValueHolder } from './held-values.ts';
 import type { Instance, OpenPlace } from './instance.ts';
+import { LeaseCount } from './lender.ts';
 import { Mailbox } from './mailbox.ts';
-import { type BootOrder, CALL_HEAD } from './protocol.ts';
+import { type BootOrder, CALL_HEAD, type CellName, type CellValue } from './protocol.ts';
 import type { ProxySeat } from './proxy-seat.ts';
 import { Supervisor, type SupervisorClient } from './supervisor.ts';
+import type { WorkerCell } from './worker-cells.ts';
 import type { WorkerLogs } from './worker-logs.ts';
 import type { WorkerLimits } from './worker-options.ts';
 import type { WorkerProxy } from './worker-proxy.ts';
@@ -35,6 +37,8 @@ export interface PoolPlan {
 
 /** Where calls can be made. */
 export interface CallTarget extends CallHolder {
+  /** Calls it can run at a time. */
+  readonly capacity: number;
   /** Takes a call. It settles later, never before this returns. */
   submit(call: Call): void;
 }
@@ -48,6 +52,7 @@ export class Pool implements CallTarget, SupervisorClient {
   readonly #supervisor: Supervisor;
   readonly #mailbox = new Mailbox();
   readonly #late: LateReplies;
+  readonly #leased = new LeaseCount();
   readonly #watch: CallWatch;
   /** Calls the proxy was shown and has not let go on. */
   readonly #withProxy = new IdTable<Call>();
@@ -70,11 +75,21 @@ export class Pool implements CallTarget, SupervisorClient {
     this.#late = new LateReplies(plan.worker);
     const { worker, key, timing, limits, table } = plan;
     this.#watch = new CallWatch({ worker, key, timing, timed: limits.timed, clock: table.clock });
-    this.#supervisor = new Supervisor(plan, this);
+    this.#supervisor = new Supervisor({ ...plan, leased: this.#leased }, this);
   }
 
   get proxy(): WorkerProxy {
     return this.#plan.seat.proxy;
+  }
+
+  get capacity(): number {
+    const { pool, concurrency } = this.#plan.limits;
+    return pool * concurrency;
+  }
+
+  /** One of the worker's latest values. */
+  cellOf(name: CellName): WorkerCell {
+    return this.#plan.seat.cells[name];
   }
 
   /** No instance is up and none will be, until it is started again. */
@@ -102,6 +117,7 @@ export class Pool implements CallTarget, SupervisorClient {
       unsettled: this.#unsettled,
       lateOriginGone: this.#late.originGone,
       lateSettled: this.#late.settled,
+      leased: this.#leased.now,
     };
   }
 
@@ -201,6 +217,10 @@ export class Pool implements CallTarget, SupervisorClient {
     this.#plan.seat.receive(value, instance.facts);
   }
 
+  cell(instance: Instance, [name, value]: CellValue): void {
+    this.#plan.seat.cell(name, value, instance.facts);
+  }
+
   notStarted(call: Call): void {
     // Its caller may have changed the arguments since they were sent; then only the caller can make the call again.
     if (!call.held && call.args.some(isObject)) {
@@ -219,6 +239,7 @@ export class Pool implements CallTarget, SupervisorClient {
 
   parked(error: PacketError): void {
     this.#failWaiting(() => error);
+    this.#plan.seat.ended();
   }
 
   // ---- inside --------------------------------------------------------------------------------------------------------
@@ -290,7 +311,8 @@ export class Pool implements CallTarget, SupervisorClient {
   #hold(call: Call): boolean {
     if (call.held) return true;
     try {
-      const held = this.#plan.holder.hold(call.args);
+      // What can only be lent stays itself; it is lent when the call is sent.
+      const held = this.#plan.holder.hold(call.args, (lendable) => lendable);
       if (Array.isArray(held.value)) call.args = held.value;
       call.held = true;
       call.queuedBytes = held.bytes;
@@ -314,6 +336,7 @@ export class Pool implements CallTarget, SupervisorClient {
     this.#hasten = (graceMs) => void this.#supervisor.stop(graceMs);
     await this.#supervisor.stop(this.#graceMs());
     this.#failWaiting((call) => why ?? lostError(call, lossBy(stopped), undefined));
+    this.#plan.seat.ended();
   }
 
   /** What is left of the grace. */

@@ -2,6 +2,8 @@ import { PacketError } from '../errors.ts';
 import { optionError, refusedOption } from '../options.ts';
 import type { AskOptions } from '../reactor/index.ts';
 import type { OriginCalls } from './origins.ts';
+import type { CellName } from './protocol.ts';
+import type { WorkerCell } from './worker-cells.ts';
 import { workerRows } from './worker-options.ts';
 import type { WorkerProxy } from './worker-proxy.ts';
 import type { CallOptions } from './worker-registry.ts';
@@ -17,6 +19,7 @@ export interface FaceHost {
     origin: OriginCalls | undefined,
   ): Promise<unknown>;
   proxy(worker: string, key: string | undefined): WorkerProxy;
+  cell(worker: string, key: string | undefined, name: CellName): WorkerCell;
   /** Of all workers found, sorted. */
   readonly names: readonly string[];
   methodsOf(worker: string): readonly string[];
@@ -86,6 +89,8 @@ export class ProxyFaces {
       return Object.defineProperties(face, {
         $with: { value: (more: CallOptions) => make({ ...options, ...checkCallOptions(worker, more) }, origin) },
         $proxy: { get: () => host.proxy(worker, options.key) },
+        $status: { get: () => host.cell(worker, options.key, 'status') },
+        $result: { get: () => host.cell(worker, options.key, 'result') },
       });
     };
     return make;

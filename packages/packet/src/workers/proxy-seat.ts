@@ -3,6 +3,8 @@ import type { WorkerFacts } from '../events.ts';
 import { isThenable } from '../thenable.ts';
 import { callName, type WorkerLoss } from './call-errors.ts';
 import type { Call, CallTable } from './calls.ts';
+import type { CellName } from './protocol.ts';
+import { LatestCell } from './worker-cells.ts';
 import { DefaultWorkerProxy, WorkerProxy, type WorkerProxyClass, type WorkerRequest } from './worker-proxy.ts';
 
 /** Runs a callback and tells of it if it holds the event loop. */
@@ -14,6 +16,8 @@ export class ProxySeat {
   /** Whether calls must be shown to the proxy at all. */
   readonly seesRequests: boolean;
   readonly seesReplies: boolean;
+  /** The latest values of its worker. */
+  readonly cells: Readonly<Record<CellName, LatestCell>> = { status: new LatestCell(), result: new LatestCell() };
   readonly #receives: boolean;
   readonly #onError: (error: unknown, where: string) => void;
   readonly #watched: Watched;
@@ -38,7 +42,23 @@ export class ProxySeat {
     this.#guard('started', () => this.proxy.started(instance));
   }
 
+  /** The worker set a cell. */
+  cell(name: CellName, value: unknown, instance: WorkerFacts): void {
+    // Else the other side sent nonsense.
+    if (name !== 'status' && name !== 'result') return;
+    this.cells[name].set(instance.index, value);
+    if (this.proxy[name] !== WorkerProxy.prototype[name]) this.#guard(name, () => this.proxy[name](value, instance));
+  }
+
+  /** No instance is left, and none will come by itself: whoever watches its cells has seen the last value. */
+  ended(): void {
+    this.cells.status.end();
+    this.cells.result.end();
+  }
+
   exit(instance: WorkerFacts, loss: WorkerLoss): void {
+    this.cells.status.forget(instance.index);
+    this.cells.result.forget(instance.index);
     this.#guard('exit', () => this.proxy.exit(instance, loss));
   }
 

@@ -35,6 +35,11 @@ export class RunningCall implements WorkerAsk {
     return this.#send(this.#stream, value) ?? false;
   }
 
+  /** The time it had is over. */
+  get overdue(): boolean {
+    return performance.now() >= this.#dueAt;
+  }
+
   abort(why: string): void {
     if (this.#settled || this.#aborted !== undefined) return;
     this.#aborted = new DOMException(why, 'AbortError');

@@ -9,9 +9,9 @@ import type {
   WorkersInspection,
   WorkersStats,
 } from '../reactor/index.ts';
-import { cancelledError } from './call-errors.ts';
+import { cancelledError, cycleError } from './call-errors.ts';
 import type { Timing } from './call-watch.ts';
-import { AskCall, type Call, CallTable, PromiseCall, RECEIVE_DATA } from './calls.ts';
+import { AskCall, type Call, CallTable, NestedCall, type NestedRequest, PromiseCall, RECEIVE_DATA } from './calls.ts';
 import { type CarriedContext, captureContext } from './carried.ts';
 import { ValueHolder } from './held-values.ts';
 import { loadDefinitions, type WorkerDefinition } from './loader.ts';
@@ -19,9 +19,11 @@ import { type OriginCalls, Origins } from './origins.ts';
 import { findDeathSignal, orphanOrder, starterFor } from './orphan-guard.ts';
 import { inheritedExecArgv, inlinePlaces, processPlaces } from './places.ts';
 import { type CallTarget, Pool } from './pool.ts';
+import type { CellName } from './protocol.ts';
 import { checkAskOptions, type FaceHost, ProxyFaces, unknownWorkerError } from './proxy-faces.ts';
 import { ProxySeat, type Watched } from './proxy-seat.ts';
 import { seal } from './seal.ts';
+import type { WorkerCell } from './worker-cells.ts';
 import { WorkerLogs } from './worker-logs.ts';
 import { serviceRows } from './worker-options.ts';
 import type { WorkerProxy } from './worker-proxy.ts';
@@ -90,6 +92,8 @@ class Service implements Workers, FaceHost {
   readonly #logs: WorkerLogs | undefined;
   readonly #timing: Timing = { on: false };
   readonly names: readonly string[];
+  /** All workers with their methods, for workers that call them. */
+  readonly #directory: Readonly<Record<string, readonly string[]>>;
   #closed = false;
 
   constructor(
@@ -103,8 +107,10 @@ class Service implements Workers, FaceHost {
     this.#deathSignal = deathSignal;
     this.#definitions = new Map(definitions.map((definition) => [definition.name, definition]));
     this.names = [...this.#definitions.keys()].sort();
+    this.#directory = Object.fromEntries(this.names.map((name) => [name, this.methodsOf(name)]));
     this.#table = new CallTable(options.clock, this.#origins, options.onError);
     this.#faces = new ProxyFaces(this);
+    this.#table.route = (request) => this.#nested(request);
   }
 
   async startAll(): Promise<void> {
@@ -174,6 +180,12 @@ class Service implements Workers, FaceHost {
     const pool = this.#pools.get(poolKey(worker, key));
     if (pool === undefined) throw notRunningError(worker, key, this.names);
     return pool.proxy;
+  }
+
+  cell(worker: string, key: string | undefined, name: CellName): WorkerCell {
+    const pool = this.#pools.get(poolKey(worker, key));
+    if (pool === undefined) throw notRunningError(worker, key, this.names);
+    return pool.cellOf(name);
   }
 
   methodsOf(worker: string): readonly string[] {
@@ -249,7 +261,17 @@ class Service implements Workers, FaceHost {
       key,
       limits,
       transport,
-      order: (index) => ({ worker, key, index, url, setup: setup?.href, options, orphan }),
+      order: (index) => ({
+        worker,
+        key,
+        index,
+        url,
+        setup: setup?.href,
+        options,
+        orphan,
+        workers: this.#directory,
+        leases: limits.leases,
+      }),
       open:
         transport === 'inline'
           ? inlinePlaces(clock, makeReactor)
@@ -275,6 +297,30 @@ class Service implements Workers, FaceHost {
     this.#definition(worker);
     const error = this.#closed ? closedError(worker) : notRunningError(worker, key, this.names);
     return new AbsentWorker(worker, key, error, this.#table);
+  }
+
+  /** A call of a worker's to another. */
+  #nested({ target: name, args, parent, deadlineMs, ...caller }: NestedRequest): Call {
+    const { worker, key, method } = name;
+    const target = this.#target(worker, key);
+    const chain = chainOf(parent);
+    const waiting = chain.filter((call) => call.holder === target && !call.settled).length;
+    if (waiting >= target.capacity) throw cycleError(worker, method, chain, 'deadlock');
+    if (chain.length >= serviceRows.callDepth.fallback) throw cycleError(worker, method, chain, 'depth');
+    const call = new NestedCall(
+      this.#table.nextId(),
+      target,
+      method,
+      args,
+      undefined,
+      this.#options.clock.now(),
+      deadlineMs ?? this.#definition(worker).limits.deadlineMs,
+      parent,
+    );
+    call.caller = caller;
+    call.context = parent?.context;
+    target.submit(call);
+    return call;
   }
 
   /** Lets the call begin, unless its caller gave up before. */
@@ -305,6 +351,7 @@ class Service implements Workers, FaceHost {
 class AbsentWorker implements CallTarget {
   readonly worker: string;
   readonly key: string | undefined;
+  readonly capacity: number = Number.POSITIVE_INFINITY;
   readonly #error: PacketError;
   readonly #table: CallTable;
 
@@ -328,6 +375,13 @@ class AbsentWorker implements CallTarget {
   replied(_call: Call, value: unknown): unknown {
     return value;
   }
+}
+
+/** The calls a worker's call is made for, the first first. */
+function chainOf(parent: Call | undefined): readonly Call[] {
+  const chain: Call[] = [];
+  for (let call = parent; call !== undefined; call = call.parent) chain.unshift(call);
+  return chain;
 }
 
 /** Worker names hold no NUL, as file names do not. */

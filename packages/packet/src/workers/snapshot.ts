@@ -55,6 +55,15 @@ const ARRAY_PROTOTYPE: object = Array.prototype;
 
 type Fields = Record<string, unknown>;
 
+/** What cannot be copied and may be lent. */
+export type Lendable = ((...args: never[]) => unknown) | AbortSignal;
+
+/**
+ * Says what stands in the copy for something that is lent, at `key` of `container`: a property, or the value of a Map. Both are the
+ * copy's.
+ */
+export type Lend = (value: Lendable, container: object, key: unknown) => unknown;
+
 /**
  * Copies posted values so that nothing the sender does afterwards changes what is sent, and refuses what cannot travel.
  *
@@ -83,6 +92,7 @@ export class Snapshotter {
   readonly #copies: (object | undefined)[] = [];
   #listed = 0;
   #seen: Map<object, object> | undefined;
+  #lend: Lend | undefined;
 
   /** @param stripSymbols Needed where the copy itself is delivered; a codec drops symbol keys anyway. */
   constructor(limits: LaneLimits, stripSymbols: boolean) {
@@ -90,11 +100,15 @@ export class Snapshotter {
     this.#stripSymbols = stripSymbols;
   }
 
-  /** @throws PacketError `ERR_PACKET_NOT_ENCODABLE` with the place in `details.path`, as in `$.list[3].handler`. */
-  take(value: unknown): Snapshot {
+  /**
+   * @param lend For functions and signals, which are refused where it is not given.
+   * @throws PacketError `ERR_PACKET_NOT_ENCODABLE` with the place in `details.path`, as in `$.list[3].handler`.
+   */
+  take(value: unknown, lend?: Lend): Snapshot {
     // A getter of the value may post again on the same lane.
-    if (this.#busy) return new Snapshotter(this.#limits, this.#stripSymbols).take(value);
+    if (this.#busy) return new Snapshotter(this.#limits, this.#stripSymbols).take(value, lend);
     this.#busy = true;
+    this.#lend = lend;
     try {
       const copy = this.#copy(value, 0, undefined, 'root', undefined);
       const bytes = this.#bytes;
@@ -114,6 +128,7 @@ export class Snapshotter {
 
   #reset(): void {
     this.#busy = false;
+    this.#lend = undefined;
     this.#nodes = 0;
     this.#bytes = 0;
     this.#units = 0;
@@ -147,8 +162,9 @@ export class Snapshotter {
         this.#bytes += bigintBytes(value);
         return value;
       case 'function':
+        return this.#lent(value as Lendable, container, place, key);
       case 'symbol':
-        throw new NotEncodable(`a ${typeof value}`);
+        throw new NotEncodable('a symbol');
       default:
         if (value === undefined) this.#json = false;
         this.#bytes += NUMBER_BYTES;
@@ -265,6 +281,7 @@ export class Snapshotter {
     if (types.isRegExp(source)) return this.#remember(source, this.#regExp(source));
     if (types.isNativeError(source)) return this.#error(source, depth);
     if (types.isBoxedPrimitive(source)) return this.#remember(source, this.#boxed(source));
+    if (this.#lend !== undefined && source instanceof AbortSignal) return this.#lent(source, container, place, key);
     if (!this.#isPlainClass(prototype)) throw new NotEncodable(`a ${classNameOf(prototype)}`);
     return this.#fields(source, depth);
   }
@@ -298,16 +315,29 @@ export class Snapshotter {
       throw new NotEncodable(`encode of the codec "${name}" threw: ${messageOf(error)}`, { cause: error });
     }
     const holder: unknown[] = [];
+    const lend = this.#lend;
+    // What is lent goes to its place in the arguments, and this is decoded before.
+    this.#lend = undefined;
     try {
       holder[0] = this.#copy(encoded, depth + 1, holder, 'property', 0);
     } catch (error) {
       throw atKey(error, '<encoded>');
     }
+    this.#lend = lend;
     this.#coded ??= [];
     this.#coded.push(name, holder, first);
     const number = codedCount(this.#coded) - 1;
     this.#instances.set(source, number);
     return number;
+  }
+
+  #lent(source: Lendable, container: object | undefined, place: PatchPlace, key: unknown): object {
+    // A key or a member is found by its identity, which what is lent does not keep.
+    const lendable = place === 'property' || place === 'map-value';
+    if (this.#lend === undefined || container === undefined || !lendable) throw new NotEncodable(nameOf(source));
+    this.#json = false;
+    this.#bytes += NUMBER_BYTES;
+    return this.#lend(source, container, key) as object;
   }
 
   #binary(source: Binary, container: object | undefined, place: PatchPlace, key: unknown): object {
@@ -464,6 +494,10 @@ function spread(source: object): Fields {
     }
     throw error;
   }
+}
+
+function nameOf(source: Lendable): string {
+  return typeof source === 'function' ? 'a function' : 'an AbortSignal';
 }
 
 function bigintBytes(value: bigint): number {

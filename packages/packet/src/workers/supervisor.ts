@@ -5,7 +5,8 @@ import type { InstanceInspection } from '../reactor/index.ts';
 import { endOf, type WorkerLoss } from './call-errors.ts';
 import type { Call, CallTable } from './calls.ts';
 import { Instance, type InstanceOwner, type LiveInspection, type OpenPlace } from './instance.ts';
-import type { BootOrder } from './protocol.ts';
+import type { LeaseCount } from './lender.ts';
+import type { BootOrder, CellValue } from './protocol.ts';
 import type { WorkerLogs } from './worker-logs.ts';
 import { serviceRows, type WorkerLimits } from './worker-options.ts';
 
@@ -16,6 +17,8 @@ export interface SupervisorPlan {
   readonly limits: WorkerLimits;
   readonly open: OpenPlace;
   readonly table: CallTable;
+  /** What is lent to all of them. */
+  readonly leased: LeaseCount;
   /** Where the instances' output is kept, if it is. */
   readonly logs: WorkerLogs | undefined;
   readonly onError: (error: unknown, where: string) => void;
@@ -28,6 +31,7 @@ export interface SupervisorClient {
   /** It takes no calls any more, or never took one. May come twice. */
   down(instance: Instance): void;
   unsolicited(instance: Instance, value: unknown): void;
+  cell(instance: Instance, value: CellValue): void;
   notStarted(call: Call): void;
   lost(instance: Instance, loss: WorkerLoss, calls: readonly Call[]): void;
   /** No instance is up and none will be. */
@@ -196,6 +200,10 @@ export class Supervisor implements InstanceOwner {
     );
   }
 
+  cell(instance: Instance, value: CellValue): void {
+    this.#client.cell(instance, value);
+  }
+
   notStarted(call: Call): void {
     this.#client.notStarted(call);
   }
@@ -234,9 +242,9 @@ export class Supervisor implements InstanceOwner {
   #boot(slot: Slot): void {
     slot.timer = undefined;
     slot.boots++;
-    const { table, limits, open, logs } = this.#plan;
+    const { table, limits, open, leased, logs } = this.#plan;
     const order = this.#plan.order(slot.index);
-    slot.instance = new Instance(this, table, limits, open, order, logs?.open(order));
+    slot.instance = new Instance(this, table, limits, open, order, leased, logs?.open(order));
   }
 
   /** Decides what follows a death. Returns the pause before the restart, `undefined` when there is none. */

@@ -21,6 +21,8 @@ export const workerRows = {
   mailbox: { kind: 'number', fallback: 10_000, min: 1, max: 10_000_000, unit: 'calls' },
   /** Estimated bytes of the calls that may wait, plus one call of any size. */
   mailboxBytes: { kind: 'number', fallback: 67_108_864, min: 1, max: 1_099_511_627_776, unit: 'bytes' },
+  /** Functions and signals lent to one instance at a time, as arguments of its calls; and as many that it lends itself. */
+  leases: { kind: 'number', fallback: 1024, min: 0, max: 1_000_000, unit: 'count' },
   /** Longest time from start to readiness, `workerInit` included. */
   bootDeadlineMs: { kind: 'number', fallback: 10_000, min: 1, max: 600_000, unit: 'ms' },
   /** How long a cancelled call may go on before its instance is replaced. */
@@ -68,6 +70,12 @@ export const serviceRows = {
   errorParts: { kind: 'number', fallback: 16, min: 0, max: 1024, unit: 'count' },
   /** Cancels that came before their call, or after its answer, which a worker remembers. */
   cancelsKept: { kind: 'number', fallback: 1024, min: 1, max: 1_000_000, unit: 'calls' },
+  /** Calls of functions lent to it, and to other workers, that one side of a lane may have open. */
+  openCalls: { kind: 'number', fallback: 10_000, min: 1, max: 1_000_000, unit: 'calls' },
+  /** Calls in a chain of workers that call each other. */
+  callDepth: { kind: 'number', fallback: 32, min: 1, max: 1000, unit: 'levels' },
+  /** How long a worker that does not let its loop turn may go on until a cell it has set is sent all the same. */
+  cellDelayMs: { kind: 'number', fallback: 50, min: 1, max: 10_000, unit: 'ms' },
   /** Past failures that a parked worker's error names. */
   failuresKept: { kind: 'number', fallback: 5, min: 1, max: 100, unit: 'count' },
   /** Output of one instance that waits to be written to its log; what is more is dropped, and said so in the log. */

@@ -63,6 +63,12 @@ export class WorkerProxy {
   /** An instance is gone. */
   exit(_instance: WorkerFacts, _loss: WorkerLoss): void {}
 
+  /** The worker set its `status`. A worker that sets it often is heard once for the last of several values. */
+  status(_value: unknown, _instance: WorkerFacts): void {}
+
+  /** The worker set its `result`. */
+  result(_value: unknown, _instance: WorkerFacts): void {}
+
   /** The worker sent a value by itself, with `this.sendData(value)`. */
   receiveData(_value: unknown, _instance: WorkerFacts): void {}
 }

@@ -1,6 +1,8 @@
 import type { AskOptions } from '../reactor/index.ts';
 import type { Worker } from './worker.ts';
+import type { WorkerCell } from './worker-cells.ts';
 import type { WorkerProxy } from './worker-proxy.ts';
+import type { ProxyMethod } from './worker-travel.ts';
 
 /**
  * The program's workers by name. Empty here; a program declares its own:
@@ -13,6 +15,18 @@ import type { WorkerProxy } from './worker-proxy.ts';
  */
 // biome-ignore lint/suspicious/noEmptyInterface: programs fill it by declaration merging
 export interface WorkerRegistry {}
+
+/**
+ * Classes with methods that travel all the same, because a codec is registered for them, under any name. Empty here:
+ *
+ * ```ts
+ * declare module '@packet/core' {
+ *   interface TravellingClasses { money: Money }
+ * }
+ * ```
+ */
+// biome-ignore lint/suspicious/noEmptyInterface: programs fill it by declaration merging
+export interface TravellingClasses {}
 
 /** Options of calls through a typed proxy. */
 export interface CallOptions extends AskOptions {
@@ -29,11 +43,12 @@ export type WorkerMethodName<W extends Worker> = {
       : never;
 }[Exclude<keyof W, keyof Worker>];
 
-/** A worker as its callers see it: the same methods, each returning a promise. */
+/**
+ * A worker as its callers see it: the same methods, each returning a promise. Functions among the arguments may be sync or async
+ * ones, and what cannot travel does not compile: see `CannotTravel`.
+ */
 export type TypedProxy<W extends Worker> = {
-  readonly [M in WorkerMethodName<W>]: W[M] extends (...args: infer A) => infer R
-    ? (...args: A) => Promise<Awaited<R>>
-    : never;
+  readonly [M in WorkerMethodName<W>]: ProxyMethod<W[M]>;
 } & ProxyControls<W>;
 
 /** What a typed proxy offers beside the worker's methods. */
@@ -45,6 +60,10 @@ export interface ProxyControls<W extends Worker> {
   $with(options: CallOptions): TypedProxy<W>;
   /** The proxy object of the worker, or of the keyed instance chosen with `$with`. @throws PacketError `ERR_PACKET_WORKER_UNKNOWN`. */
   readonly $proxy: WorkerProxy;
+  /** The worker's latest `status`. @throws PacketError `ERR_PACKET_WORKER_UNKNOWN`. */
+  readonly $status: WorkerCell<Exclude<W['status'], undefined>>;
+  /** The worker's latest `result`. @throws PacketError `ERR_PACKET_WORKER_UNKNOWN`. */
+  readonly $result: WorkerCell<Exclude<W['result'], undefined>>;
 }
 
 /** Typed proxies of the program's workers, by name. */

@@ -1,14 +1,19 @@
-import { messageOf, PacketError } from '../errors.ts';
+import { PacketError } from '../errors.ts';
 import type { Reactor } from '../reactor/index.ts';
 import { isThenable } from '../thenable.ts';
+import { CallContext } from './call-context.ts';
 import { enterContext } from './carried.ts';
+import { CellSender } from './cell-sender.ts';
 import { encodeError } from './error-codec.ts';
 import type { Frame, Lane, LaneSink } from './lane.ts';
+import { resultError } from './lease-errors.ts';
 import type { OrphanOrder } from './orphan-guard.ts';
-import { type BootOrder, CALL_HEAD, type CallValue } from './protocol.ts';
+import { type BootOrder, CALL_HEAD, type CallHead, type CallValue, type CellName } from './protocol.ts';
+import { checkAskOptions } from './proxy-faces.ts';
 import { RunningCall } from './running-call.ts';
 import { unseal } from './seal.ts';
 import { attachWorker, type Worker, type WorkerSurroundings } from './worker.ts';
+import { WorkerCalls } from './worker-calls.ts';
 import type { WorkerFigures } from './worker-figures.ts';
 import { findWorkerClass, methodsOf, receivesData, type WorkerMethod } from './worker-module.ts';
 import { serviceRows } from './worker-options.ts';
@@ -58,6 +63,10 @@ export class WorkerRuntime implements LaneSink {
   #enteredLeftMs = 0;
   #enteredCall: RunningCall | undefined;
   #drained: (() => void) | undefined;
+  /** There from HELLO on. */
+  #calls: WorkerCalls | undefined;
+  #cells: CellSender | undefined;
+  readonly #context = new CallContext();
 
   constructor(host: RuntimeHost) {
     this.#host = host;
@@ -73,7 +82,7 @@ export class WorkerRuntime implements LaneSink {
     for (const frame of batch) {
       switch (frame.type) {
         case 'CALL':
-          if (frame.problem === undefined) this.#call(frame.stream, frame.value as CallValue);
+          if (frame.problem === undefined) this.#called(frame.stream, frame.value as CallValue);
           else this.#failed(frame.stream, new Refusal(argumentsError(frame.problem)), undefined);
           break;
         case 'CANCEL':
@@ -81,6 +90,13 @@ export class WorkerRuntime implements LaneSink {
           break;
         case 'PING':
           this.#lane?.post({ type: 'PONG', stream: frame.stream, value: this.#host.figures?.() }, true);
+          break;
+        case 'RESULT':
+        case 'ERROR':
+          this.#calls?.lending.open.answered(frame);
+          break;
+        case 'LEASE':
+          this.#calls?.lending.changed(frame);
           break;
         case 'HELLO':
           if (this.#state === WAITING) void this.#boot(frame.value as BootOrder);
@@ -94,7 +110,9 @@ export class WorkerRuntime implements LaneSink {
     }
   }
 
-  drained(): void {}
+  drained(): void {
+    this.#cells?.drained();
+  }
 
   /** The master is gone, or has cut the worker off: nobody is left to work for. */
   lost(): void {
@@ -102,6 +120,7 @@ export class WorkerRuntime implements LaneSink {
     const begun = this.#state >= READY;
     this.#state = ENDED;
     for (const call of this.#running.values()) call?.abort('the master is gone');
+    this.#calls?.lending.close();
     this.#host.after(serviceRows.orphanGraceMs.fallback, () => this.#host.exit(1));
     void (begun ? this.#unbind(0) : Promise.resolve()).finally(() => this.#host.exit(1));
   }
@@ -119,6 +138,10 @@ export class WorkerRuntime implements LaneSink {
   async #boot(order: BootOrder): Promise<void> {
     this.#state = BOOTING;
     this.#order = order;
+    const lane = this.#lane;
+    if (lane === undefined) return;
+    this.#calls = new WorkerCalls(lane, order, () => this.#callNow());
+    this.#cells = new CellSender(lane);
     if (order.orphan !== undefined) this.#host.guard?.(order.orphan);
     try {
       if (order.setup !== undefined) await import(order.setup);
@@ -192,24 +215,49 @@ export class WorkerRuntime implements LaneSink {
         this.#reactor ??= this.#host.makeReactor();
         return this.#reactor;
       },
+      workers: () => {
+        this.#follow();
+        return this.#links().proxies;
+      },
+      ask: (worker, data, options) => {
+        checkAskOptions(worker, options);
+        this.#follow();
+        return this.#links().call(worker, '', [data], options);
+      },
+      setCell: (cell: CellName, value: unknown) => this.#cells?.set(cell, value),
       sendData: (value) => this.#lane?.post({ type: 'EVENT', stream: 0, value }) ?? false,
     };
   }
 
   // ---- calls ---------------------------------------------------------------------------------------------------------
 
+  #called(stream: number, value: CallValue): void {
+    const [target] = value;
+    try {
+      if (typeof target === 'number') this.#links().lending.called(stream, target, value);
+      else this.#call(stream, value);
+    } catch (error) {
+      // Places that nothing can be put in: the master and this worker are of different versions.
+      this.#failed(stream, error, undefined);
+    }
+  }
+
   #call(stream: number, value: CallValue): void {
     if (this.#state !== READY || (this.#cancelled.size > 0 && this.#cancelled.delete(stream))) {
       this.#post({ type: 'BYE', stream });
       return;
     }
+    const head = typeof value[1] === 'number' ? undefined : value[1];
+    const whole = head === undefined ? value : this.#links().lending.taken(stream, value);
     this.#entered = stream;
-    const head = value[1];
-    this.#enteredLeftMs = typeof head === 'number' ? head : head[0];
+    this.#enteredLeftMs = typeof value[1] === 'number' ? value[1] : value[1].leftMs;
     this.#enteredCall = undefined;
+    // What is lent to it ends by its deadline, of which a call that nobody asks for knows nothing.
+    if (whole !== value) this.#currentCall();
+    const following = this.#context.begun;
     let result: unknown;
     try {
-      result = typeof head === 'number' ? this.#enter(value) : enterContext(head[1], () => this.#enter(value));
+      result = following ? this.#context.run(stream, () => this.#enter(head, whole)) : this.#enter(head, whole);
       if (isThenable(result)) {
         this.#running.set(stream, this.#enteredCall);
         void this.#await(stream, result, this.#enteredCall);
@@ -220,15 +268,21 @@ export class WorkerRuntime implements LaneSink {
       return;
     } finally {
       this.#entered = 0;
+      if (!following && this.#context.begun) this.#context.left();
     }
     this.#answered(stream, result, this.#enteredCall);
   }
 
-  #enter(value: CallValue): unknown {
-    if (value[0] === '') return this.#receive(value[CALL_HEAD]);
-    const method = this.#methods.get(value[0]);
+  #enter(head: CallHead | undefined, value: readonly unknown[]): unknown {
+    return head?.carried === undefined ? this.#run(value) : enterContext(head.carried, () => this.#run(value));
+  }
+
+  #run(value: readonly unknown[]): unknown {
+    const [name] = value;
+    if (name === '') return this.#receive(value[CALL_HEAD]);
+    const method = this.#methods.get(String(name));
     const worker = this.#worker;
-    if (method === undefined || worker === undefined) throw new Refusal(this.#unknownMethod(value[0]));
+    if (method === undefined || worker === undefined) throw new Refusal(this.#unknownMethod(String(name)));
     return method.apply(worker, value.slice(CALL_HEAD));
   }
 
@@ -253,7 +307,7 @@ export class WorkerRuntime implements LaneSink {
   }
 
   #answered(stream: number, value: unknown, call: RunningCall | undefined): void {
-    call?.settle();
+    this.#over(stream, call);
     try {
       this.#lane?.post({ type: 'RESULT', stream, value });
     } catch (error) {
@@ -261,8 +315,15 @@ export class WorkerRuntime implements LaneSink {
     }
   }
 
-  #failed(stream: number, error: unknown, call: RunningCall | undefined): void {
+  /** The worker is done with a call, but for the answer. */
+  #over(stream: number, call: RunningCall | undefined): void {
     call?.settle();
+    this.#cells?.flush();
+    this.#calls?.lending.borrower.settle(stream);
+  }
+
+  #failed(stream: number, error: unknown, call: RunningCall | undefined): void {
+    this.#over(stream, call);
     const value = error instanceof Refusal ? { ...encodeError(error.cause), own: true } : encodeError(error);
     this.#post({ type: 'ERROR', stream, value });
   }
@@ -271,6 +332,7 @@ export class WorkerRuntime implements LaneSink {
     // Seen: whatever the call does, this loop turns. Behind a large answer of the same call it would come too late to say so.
     this.#lane?.post({ type: 'CANCEL', stream }, true);
     const call = this.#running.get(stream);
+    this.#calls?.lending.borrower.settle(stream, givenUpError(call));
     if (call !== undefined) {
       call.abort('the caller gave up or the deadline passed');
     } else if (!this.#running.has(stream)) {
@@ -293,6 +355,27 @@ export class WorkerRuntime implements LaneSink {
     return this.#enteredCall;
   }
 
+  /** The stream of the unsettled call that the code now running runs for; 0 for none. */
+  #callNow(): number {
+    if (this.#entered !== 0) return this.#entered;
+    const stream = this.#context.current();
+    return this.#running.has(stream) ? stream : 0;
+  }
+
+  /** From the first call to another worker on, calls are followed across `await`. */
+  #follow(): void {
+    if (this.#context.begun) return;
+    // Of calls that began before, only one that is alone can be told.
+    const [only = 0] = this.#running.size === 1 ? this.#running.keys() : [];
+    this.#context.begin(this.#entered === 0 ? only : this.#entered);
+  }
+
+  #links(): WorkerCalls {
+    if (this.#calls === undefined)
+      throw new PacketError('ERR_PACKET_STATE', 'a call before the worker was told what it is');
+    return this.#calls;
+  }
+
   #drainedIfIdle(): void {
     if (this.#running.size === 0) this.#drained?.();
   }
@@ -313,6 +396,12 @@ export class WorkerRuntime implements LaneSink {
   }
 }
 
+/** What open calls of functions that came with a call get when that call is cancelled. */
+function givenUpError(call: RunningCall | undefined): PacketError {
+  if (call?.overdue === true) return new PacketError('ERR_PACKET_DEADLINE', 'the call it was made for took too long');
+  return new PacketError('ERR_PACKET_CANCELLED', 'the call it was made for was cancelled');
+}
+
 /** Carries an error of the runtime's own past the worker's. */
 class Refusal {
   readonly cause: PacketError;
@@ -324,11 +413,4 @@ class Refusal {
 
 function argumentsError({ code, message, cause, details }: PacketError): PacketError {
   return new PacketError(code, `its arguments did not arrive: ${message}`, { cause, details });
-}
-
-function resultError(error: unknown): PacketError {
-  const path: unknown = error instanceof PacketError ? error.details.path : undefined;
-  return new PacketError('ERR_PACKET_NOT_ENCODABLE', `its result cannot travel: ${messageOf(error)}`, {
-    details: { path },
-  });
 }

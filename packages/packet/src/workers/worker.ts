@@ -1,6 +1,8 @@
 import { PacketError } from '../errors.ts';
-import type { Reactor } from '../reactor/index.ts';
+import type { AskOptions, Reactor } from '../reactor/index.ts';
+import type { CellName } from './protocol.ts';
 import type { WorkerConfig } from './worker-options.ts';
+import type { WorkerProxies } from './worker-registry.ts';
 
 /** Tells a worker class apart in a program that holds two copies of this package. */
 export const workerBrand: unique symbol = Symbol.for('@packet/core.Worker');
@@ -33,19 +35,25 @@ export interface WorkerSurroundings {
   currentCall(): WorkerCall;
   sendData(value: unknown): boolean;
   reactor(): Reactor;
+  workers(): WorkerProxies;
+  ask(worker: string, data: unknown, options: AskOptions): Promise<unknown>;
+  setCell(cell: CellName, value: unknown): void;
 }
 
 /**
  * Slow or dangerous work, apart from the reactor: extend it in a file of the worker folder, one class a file.
  *
- * Public methods are its API; they may be async. A method whose name begins with `_` or `$` is not offered.
+ * Public methods are its API; they may be async. A method whose name begins with `_` or `$` is not offered. `Status` and `Result` are
+ * the types of the two cells.
  */
-export class Worker {
+export class Worker<Status = unknown, Result = unknown> {
   /** Pool size, transport, limits: see `workerRows`. */
   static readonly config: WorkerConfig = {};
   /** Its name; the file's name where not given. */
   static readonly workerName: string | undefined = undefined;
   #surroundings: WorkerSurroundings | undefined;
+  #status: Status | undefined;
+  #result: Result | undefined;
 
   static {
     Object.defineProperty(Worker, workerBrand, { value: true });
@@ -80,6 +88,44 @@ export class Worker {
    */
   get reactor(): Reactor {
     return this.#attached('reactor').reactor();
+  }
+
+  /**
+   * The other workers, by the same typed proxies the master has: `this.workers.store.save(row)`. A call made while a method runs
+   * has that method's deadline at most, and is cancelled with it. @throws PacketError `ERR_PACKET_STATE` in the constructor.
+   */
+  get workers(): WorkerProxies {
+    return this.#attached('workers').workers();
+  }
+
+  /**
+   * Asks another worker's `receiveData`; resolves with its last answer.
+   * @throws PacketError `ERR_PACKET_OPTION`, or `ERR_PACKET_STATE` in the constructor; what becomes of the call rejects.
+   */
+  askWorker(worker: string, data: unknown, options: AskOptions = {}): Promise<unknown> {
+    return this.#attached('askWorker').ask(worker, data, options);
+  }
+
+  /** How it is doing, for whoever watches it: `workers.name.$status`. Of values set in quick succession only the last travels. */
+  get status(): Status | undefined {
+    return this.#status;
+  }
+
+  /** @throws PacketError `ERR_PACKET_NOT_ENCODABLE`, or `ERR_PACKET_STATE` in the constructor; the cell keeps its value. */
+  set status(value: Status) {
+    this.#attached('status').setCell('status', value);
+    this.#status = value;
+  }
+
+  /** What it has found so far; otherwise as {@link Worker.status}. */
+  get result(): Result | undefined {
+    return this.#result;
+  }
+
+  /** @throws PacketError as {@link Worker.status}. */
+  set result(value: Result) {
+    this.#attached('result').setCell('result', value);
+    this.#result = value;
   }
 
   /**

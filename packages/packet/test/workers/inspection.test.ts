@@ -101,7 +101,7 @@ test('each call is told when it starts and when it settles, with how, and with i
   const watched = proxy<Watched>('watched');
   await watched.echo(1);
   await outcomeOf(watched.fail());
-  await outcomeOf(watched.echo(() => 1));
+  await outcomeOf(watched.echo(Symbol('s')));
   await outcomeOf(watched.exit());
   await outcomeOf(watched.$with({ deadlineMs: 20 }).untilCancelled());
   assert.deepEqual(events, [

@@ -59,7 +59,7 @@ for (const transport of ['process', 'inline'] as const) {
       assert.deepEqual(held?.args, [{ n: 1 }]);
       held?.forward();
       assert.deepEqual(await later, { n: 1 });
-      const { error } = await outcomeOf(squares.later({ n: () => 1 }));
+      const { error } = await outcomeOf(squares.later({ n: Symbol('s') }));
       assert.equal(error?.code, 'ERR_PACKET_NOT_ENCODABLE');
       assert.equal(error.details.path, '$[0].n');
     });
