@@ -66,7 +66,8 @@ function unknownOption(command: Command, given: string, known: readonly string[]
 
 function checkPositionals({ name, positionals: wanted }: Command, given: readonly string[]): void {
   const missing = wanted[given.length];
-  if (missing !== undefined) throw misuse(`packet ${name} needs ${missing}: packet ${name} ${wanted.join(' ')}`);
+  if (missing?.startsWith('[') === false)
+    throw misuse(`packet ${name} needs ${missing}: packet ${name} ${wanted.join(' ')}`);
   const extra = given[wanted.length];
   if (extra !== undefined) throw misuse(`packet ${name} does not take "${extra}"; see packet help ${name}`);
 }

@@ -20,7 +20,7 @@ export interface Command {
   readonly name: string;
   /** One line for the list of commands. */
   readonly summary: string;
-  /** Names of what comes without a dash, such as `FILE`; all are required. */
+  /** Names of what comes without a dash, such as `FILE`; those in brackets, such as `[PID]`, come last and may be left out. */
   readonly positionals: readonly string[];
   readonly options: Readonly<Record<string, OptionSpec>>;
   /** What the help says below the options. */

@@ -6,12 +6,13 @@ import { certCommand } from './commands/cert.ts';
 import { newCommand } from './commands/new.ts';
 import { serveCommand } from './commands/serve.ts';
 import { startCommand } from './commands/start.ts';
+import { workersCommand } from './commands/workers.ts';
 import { FAILED, Failure, MISUSED, misuse } from './failure.ts';
 import { commandHelp, overview } from './help.ts';
 import { suggestion } from './nearest.ts';
 import { plainFailure } from './plain-failure.ts';
 
-const COMMANDS: readonly Command[] = [startCommand, serveCommand, newCommand, certCommand];
+const COMMANDS: readonly Command[] = [startCommand, serveCommand, workersCommand, newCommand, certCommand];
 
 /** How long what is left running may go on once the command is done, in milliseconds. */
 const LEFT_RUNNING_MS = 500;

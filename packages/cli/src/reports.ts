@@ -15,6 +15,8 @@ export interface ReportOptions {
   readonly debug: boolean;
   /** Reports are added to this file, with the time, instead of being printed. */
   readonly logFile?: string | undefined;
+  /** Whether what workers write is reported too. @defaultValue yes */
+  readonly workerOutput?: boolean;
 }
 
 /** Tells the user what the library does not log: errors in handlers, ends of workers, and what workers write. */
@@ -27,7 +29,7 @@ export class Reports {
   #served = false;
 
   /** @throws Failure when the log cannot be opened. */
-  constructor({ debug, logFile }: ReportOptions) {
+  constructor({ debug, logFile, workerOutput = true }: ReportOptions) {
     this.#errorText = debug ? inspect : errorText;
     if (logFile === undefined) {
       this.#write = (stream, line) => void process[stream].write(`${line}\n`);
@@ -42,7 +44,7 @@ export class Reports {
     this.#hear('packet:reactor.blocked', (event) => this.#blocked(event));
     this.#hear('packet:worker.exited', (event) => this.#exited(event));
     this.#hear('packet:worker.parked', ({ error }) => this.#say(`${error.message}; it is not started again`));
-    this.#hear('packet:worker.output', (event) => this.#lines.add(event));
+    if (workerOutput) this.#hear('packet:worker.output', (event) => this.#lines.add(event));
     this.#hear('packet:listener.trouble', ({ error }) => this.#say(`accepting connections: ${error.message}`));
     this.#hear('packet:listener.started', () => {
       this.#served = true;

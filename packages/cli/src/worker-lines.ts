@@ -51,8 +51,8 @@ function tagOf({ worker, key, index }: Omit<Output, 'stream' | 'text'>): string 
   return `${worker}${key === undefined ? '' : `:${key}`}.${index}`;
 }
 
-/** What a worker writes may come from its clients: it must not move the cursor or change the terminal's title. */
-function visible(line: string): string {
+/** What workers write and tell may come from their clients: it must not move the cursor or change the terminal's title. */
+export function visible(line: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   return line.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, (character) => {
     return character === '\r' ? '' : `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`;

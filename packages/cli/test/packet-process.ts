@@ -6,7 +6,8 @@ import { type NetTest, NodeProgram } from '@packet/testing';
 
 /** The repository's root. */
 const root = fileURLToPath(new URL('../../../../', import.meta.url));
-const bin = join(root, 'packages', 'cli', 'bin', 'packet.js');
+/** The command. */
+export const bin: string = join(root, 'packages', 'cli', 'bin', 'packet.js');
 /** Where each package is. */
 const PACKAGES = { core: 'packet', servers: 'servers', cli: 'cli' };
 

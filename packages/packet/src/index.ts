@@ -10,6 +10,7 @@ export type {
   DrainReport,
   ErrorContext,
   FramerLimits,
+  InspectionOptions,
   InstanceInspection,
   InstanceState,
   Listener,

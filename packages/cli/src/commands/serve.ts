@@ -1,9 +1,12 @@
-import { readFileSync } from 'node:fs';
+import { accessSync, constants, mkdirSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import type { ListenAt } from '@packet/core/reactor';
 import { readPort } from '../arguments.ts';
 import { readTls, TLS_OPTIONS } from '../certificates/tls-arguments.ts';
 import type { Command } from '../command.ts';
 import { Failure } from '../failure.ts';
+import { offerInspection } from '../inspection/offer.ts';
 import { listenFailure } from '../plain-failure.ts';
 import { addressText } from '../reports.ts';
 import { openServedFile } from '../served-file.ts';
@@ -24,6 +27,10 @@ export const serveCommand: Command = {
     workers: { value: 'DIR', help: 'folder of worker files (default workers/ beside FILE, if it is there)' },
     config: { value: 'JSON', help: 'file of options for startServer: port, host, limits, timeouts' },
     ...TLS_OPTIONS,
+    'worker-logs': {
+      value: 'DIR',
+      help: 'add what each worker writes to a file of its own in this folder instead of printing it',
+    },
     log: {
       value: 'LOG',
       help: "add errors, ends of workers and workers' output to this file instead of printing them",
@@ -45,7 +52,7 @@ Sockets of a systemd socket unit are served instead of a port, unless --port or 
   packet serve shout.ts --port 7000`,
 
   async run(args): Promise<void> {
-    const { host, config, workers, log } = args.values;
+    const { host, config, workers, log, 'worker-logs': workerLogs } = args.values;
     const port = readPort(args, 'port');
     const [file = ''] = args.positionals;
     const settings = config === undefined ? {} : readConfig(config);
@@ -74,8 +81,9 @@ Sockets of a systemd socket unit are served instead of a port, unless --port or 
         `packet: the sockets passed in are for process ${socketsFor}, not ${process.pid}, and ${notice}\n`,
       );
     }
-    await serving({ debug: args.flags.has('debug'), logFile: log }, () =>
-      Reactor.run({ workers: served.workers, service }, async (reactor) => {
+    const logs = workerLogs === undefined ? undefined : openWorkerLogs(workerLogs);
+    await serving({ debug: args.flags.has('debug'), logFile: log, workerOutput: logs === undefined }, () =>
+      Reactor.run({ workers: served.workers, workerLogs: logs, service }, async (reactor) => {
         const said: string[] = [];
         for (const at of places) {
           // A place of the file is checked by `startServer`.
@@ -90,11 +98,24 @@ Sockets of a systemd socket unit are served instead of a port, unless --port or 
           const port = listener.addresses.flatMap((address) => (address.family === 'unix' ? [] : [address.port])).at(0);
           if (port !== undefined) for (const attempt of tls?.attempts(port) ?? []) said.push(`try: ${attempt}`);
         }
+        await offerInspection(reactor, file);
         process.stdout.write(`${[...said, ...(tls?.notice ?? [])].join('\n')}\n`);
       }),
     );
   },
 };
+
+/** The folder for the logs of workers, made if it is not there. @throws Failure. */
+function openWorkerLogs(folder: string): URL {
+  try {
+    mkdirSync(folder, { recursive: true });
+    accessSync(folder, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new Failure(`cannot write in ${folder} (given with --worker-logs): ${code}`, { cause: error });
+  }
+  return pathToFileURL(join(resolve(folder), '/'));
+}
 
 /** Options of a server, from a file. What is in it is checked by `startServer`. */
 function readConfig(path: string): Readonly<Record<string, unknown>> {

@@ -4,6 +4,7 @@ import { EvalConnection, evalWorkers } from '@packet/servers/eval';
 import { readPort } from '../arguments.ts';
 import { readTls, TLS_OPTIONS } from '../certificates/tls-arguments.ts';
 import type { Command } from '../command.ts';
+import { offerInspection } from '../inspection/offer.ts';
 import { listenFailure } from '../plain-failure.ts';
 import { serving } from '../serving.ts';
 
@@ -51,6 +52,7 @@ export const startCommand: Command = {
           });
           lines.push(`${name}  ${HOST}:${port}  ${what}`, `      try: ${attempt(line, port, tls !== undefined)}`);
         }
+        await offerInspection(reactor, 'the showcase');
         process.stdout.write(`${lines.join('\n')}\nCtrl-C ends it.\n`);
       }),
     );

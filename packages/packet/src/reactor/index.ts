@@ -49,6 +49,7 @@ export type { FileSource, SendFileOptions } from './file-sending.ts';
 export type { FramerLimits } from './framed-connection.ts';
 export { FramedConnection } from './framed-connection.ts';
 export type { ConnectionClass, HandlerArgs } from './handler-class.ts';
+export type { InspectionOptions } from './inspection-server.ts';
 export { Listener } from './listener.ts';
 export type { ProxyOptions } from './proxying.ts';
 export { Reactor } from './reactor.ts';

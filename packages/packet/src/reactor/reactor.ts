@@ -27,6 +27,7 @@ import type { Overdue } from './deadline.ts';
 import { type DrainOptions, type DrainReport, OpenConnections, resolveDrain } from './drain.ts';
 import { ErrorHook } from './error-hook.ts';
 import { argumentsOf, type ConnectionClass, checkHandler, type HandlerArgs } from './handler-class.ts';
+import { checkInspectionOptions, type InspectionOptions, InspectionServer } from './inspection-server.ts';
 import { Listener, type ListenerHost } from './listener.ts';
 import { type ReactorOptions, resolveReactorOptions } from './reactor-options.ts';
 import type { Service } from './restart/service.ts';
@@ -61,6 +62,7 @@ export class Reactor {
   readonly #connections = new OpenConnections();
   readonly #listeners = new Set<Listener>();
   readonly #starting = new Set<Promise<unknown>>();
+  readonly #inspections = new Set<InspectionServer>();
   readonly #host: ListenerHost;
   readonly #clients: Clients;
   /** Resolves when the reactor has been stopped and everything is closed. */
@@ -343,6 +345,30 @@ export class Reactor {
   }
 
   /**
+   * Answers, on a UNIX socket that only the owner of this process can use, what `packet workers` asks: {@link inspectWorkers} and
+   * figures of the reactor. From now on the calls to its workers are timed. It ends with the reactor.
+   * @throws PacketError `ERR_PACKET_OPTION`, `ERR_PACKET_STOPPED`, or `ERR_PACKET_LISTEN`; nothing is left open.
+   */
+  async serveInspection(options: InspectionOptions): Promise<void> {
+    const { path, title } = checkInspectionOptions(options);
+    this.#checkRunning('serveInspection');
+    const server = new InspectionServer(
+      (what) => this.#inspect(what, title),
+      this.#clock,
+      (error, where) => this.#errors.report(error, where, undefined),
+    );
+    const listening = server.listen(path);
+    this.#starting.add(listening);
+    try {
+      await listening;
+    } finally {
+      this.#starting.delete(listening);
+    }
+    if (this.#ready) this.#workers?.recordTimes();
+    this.#inspections.add(server);
+  }
+
+  /**
    * Calls `hook` once when the reactor stops: after it has stopped listening and before any connection is ended, so a hook may
    * still speak to them. The hook added last runs first; a promise is waited for before the next one runs and before
    * connections drain, within the drain time that both share. After it, hooks are still called, and not waited for. What a hook throws
@@ -392,10 +418,17 @@ export class Reactor {
     await this.#started?.catch(() => undefined);
     await this.#workers?.close(0);
     this.#timers.cancelAll();
+    await Promise.all([...this.#inspections].map((server) => server.close()));
     await successorGone;
     await this.#link?.close();
     publish('packet:reactor.stopped', () => drained);
     return drained;
+  }
+
+  async #inspect(what: string, title: string | undefined): Promise<object> {
+    if (what !== 'workers') throw new PacketError('ERR_PACKET_UNSUPPORTED', `there is no "${what}" to get`);
+    const workers = this.#ready ? await this.#workers?.inspect() : undefined;
+    return { pid: process.pid, title, ...this.stats(), workers };
   }
 
   async #startWorkers(): Promise<void> {
