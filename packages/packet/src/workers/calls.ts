@@ -189,6 +189,8 @@ export interface NestedRequest extends NestedCaller {
   readonly parent: Call | undefined;
   /** Its own deadline; `undefined` for that of the worker it calls. */
   readonly deadlineMs: number | undefined;
+  /** What the worker's code ran in, where something of that is carried. */
+  readonly carried: CarriedContext['values'] | undefined;
 }
 
 const NO_ASK: Ask = { id: 0, worker: '', cancel: unset };

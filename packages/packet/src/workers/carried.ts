@@ -101,6 +101,18 @@ export function enterContext<R>(values: Readonly<Record<string, unknown>>, callb
   return entered();
 }
 
+/**
+ * What a worker's call to another carries: what its code ran in, and what only its own caller knew of, for a storage may be known to the
+ * first and the last of a chain and not to those between.
+ */
+export function nestedContext(
+  parent: CarriedContext | undefined,
+  carried: CarriedContext['values'] | undefined,
+): CarriedContext | undefined {
+  if (carried === undefined) return parent;
+  return { values: { ...parent?.values, ...carried }, reenter: parent?.reenter ?? ((callback) => callback()) };
+}
+
 /** The trace a call belongs to. */
 export function traceparentOf(context: CarriedContext | undefined): string | undefined {
   return context === undefined ? undefined : textOf(context.values[TRACEPARENT]);

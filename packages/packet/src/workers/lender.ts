@@ -1,6 +1,7 @@
 import { PacketError } from '../errors.ts';
 import { isThenable } from '../thenable.ts';
 import { keepBorrowed, releaseBorrowed } from './borrowed.ts';
+import type { CarriedContext } from './carried.ts';
 import { encodeError } from './error-codec.ts';
 import { ValueHolder } from './held-values.ts';
 import type { Frame } from './lane.ts';
@@ -11,6 +12,8 @@ import type { Lendable } from './snapshot.ts';
 /** Posts a frame on the lane. */
 export type PostFrame = (frame: Frame, urgent?: boolean) => boolean;
 
+type Reenter = CarriedContext['reenter'];
+
 /** How much is lent at the moment: a figure that several lenders may share. */
 export class LeaseCount {
   now = 0;
@@ -20,6 +23,8 @@ export class LeaseCount {
 interface Lease {
   readonly id: number;
   readonly value: Lendable;
+  /** Runs it in what its owner ran in, where something of that is carried. */
+  readonly reenter: Reenter | undefined;
   kept: boolean;
   readonly stopListening: () => void;
 }
@@ -63,10 +68,17 @@ export class Lender {
 
   /**
    * Posts a CALL. What can only be lent among its arguments is lent to it until {@link Lender.settle}.
+   * @param reenter What lent functions run in.
    * @returns as `Lane.post`.
    * @throws PacketError `ERR_PACKET_NOT_ENCODABLE`, or `ERR_PACKET_OVERLOADED`: nothing was sent or lent.
    */
-  call(stream: number, target: CallValue[0], head: number | CallHead, args: readonly unknown[]): boolean {
+  call(
+    stream: number,
+    target: CallValue[0],
+    head: number | CallHead,
+    args: readonly unknown[],
+    reenter?: Reenter | undefined,
+  ): boolean {
     const plain: CallValue = [target, head, ...args];
     if (!args.some(isLendable)) {
       try {
@@ -76,7 +88,7 @@ export class Lender {
         if (!(error instanceof PacketError) || error.code !== 'ERR_PACKET_NOT_ENCODABLE') throw error;
       }
     }
-    const value = this.#lend(stream, plain, typeof head === 'number' ? { leftMs: head } : head);
+    const value = this.#lend(stream, plain, typeof head === 'number' ? { leftMs: head } : head, reenter);
     try {
       return this.#post({ type: 'CALL', stream, value });
     } catch (error) {
@@ -107,7 +119,7 @@ export class Lender {
 
   /** Runs a lent function and posts its answer; `done` is called when there is one. */
   run(stream: number, id: number, args: readonly unknown[], done: () => void): void {
-    const value = this.#leases.get(id)?.value;
+    const { value, reenter } = this.#leases.get(id) ?? {};
     if (typeof value !== 'function') {
       done();
       this.#post({ type: 'ERROR', stream, value: ownError(leaseEndedError(this.#facts, 'settled')) });
@@ -115,7 +127,8 @@ export class Lender {
     }
     let result: unknown;
     try {
-      result = Reflect.apply(value, undefined, args);
+      const call = (): unknown => Reflect.apply(value, undefined, args);
+      result = reenter === undefined ? call() : reenter(call);
       if (isThenable(result)) {
         void this.#await(stream, result, done);
         return;
@@ -133,7 +146,7 @@ export class Lender {
     for (const lease of [...this.#leases.values()]) this.#end(lease);
   }
 
-  #lend(stream: number, plain: CallValue, head: CallHead): unknown {
+  #lend(stream: number, plain: CallValue, head: CallHead, reenter: Reenter | undefined): unknown {
     const found: Found[] = [];
     this.#holder ??= new ValueHolder();
     const { value: copy } = this.#holder.hold(plain, (value, container, key) => {
@@ -142,7 +155,7 @@ export class Lender {
     });
     if (!Array.isArray(copy) || found.length === 0) return copy;
     const byValue = new Map<Lendable, Lease>();
-    for (const { value } of found) byValue.set(value, this.#leaseOf(value, byValue.get(value)));
+    for (const { value } of found) byValue.set(value, this.#leaseOf(value, byValue.get(value), reenter));
     const seen = this.#leases.size + byValue.size;
     if (seen > this.#most) {
       for (const lease of byValue.values()) lease.stopListening();
@@ -160,14 +173,16 @@ export class Lender {
     return copy;
   }
 
-  #leaseOf(value: Lendable, known: Lease | undefined): Lease {
+  #leaseOf(value: Lendable, known: Lease | undefined, reenter: Reenter | undefined): Lease {
     if (known !== undefined) return known;
     const id = ++this.#lastId;
-    if (typeof value === 'function' || value.aborted) return { id, value, kept: false, stopListening: () => undefined };
+    if (typeof value === 'function' || value.aborted) {
+      return { id, value, reenter, kept: false, stopListening: () => undefined };
+    }
     // Urgent: it may come before the call then, which the borrower minds.
     const fired = (): void => void this.#post({ type: 'LEASE', stream: id, value: [encodeError(value.reason)] }, true);
     value.addEventListener('abort', fired, { once: true });
-    return { id, value, kept: false, stopListening: () => value.removeEventListener('abort', fired) };
+    return { id, value, reenter, kept: false, stopListening: () => value.removeEventListener('abort', fired) };
   }
 
   #end(lease: Lease): void {

@@ -45,7 +45,7 @@ export class ReturnPath {
 
   /** Posts a call to the instance, and lends what can only be lent. @throws PacketError as {@link Lender.call}. */
   send(call: Call, head: number | CallHead): boolean {
-    return this.#lending.lender.call(call.id, call.method, head, call.args);
+    return this.#lending.lender.call(call.id, call.method, head, call.args, call.context?.reenter);
   }
 
   /** A call of the instance's has settled here: what was lent to it and is not kept ends. */
@@ -94,7 +94,7 @@ export class ReturnPath {
   }
 
   #route(stream: number, target: CallTargetName, value: CallValue): void {
-    const { parent: parentStream = 0, deadlineMs } = headOf(value[1]);
+    const { parent: parentStream = 0, deadlineMs, carried } = headOf(value[1]);
     const parent = parentStream === 0 ? undefined : this.#plan.callOf(parentStream);
     if (parentStream !== 0 && (parent === undefined || parent.settled)) {
       const { worker, method } = target;
@@ -107,6 +107,7 @@ export class ReturnPath {
       args,
       parent,
       deadlineMs,
+      carried,
       answered: (result) => this.#settled(stream, { type: 'RESULT', stream, value: result }),
       failed: (error) => this.#settled(stream, { type: 'ERROR', stream, value: encodeError(error) }),
     });

@@ -12,7 +12,7 @@ import type {
 import { cancelledError, cycleError } from './call-errors.ts';
 import type { Timing } from './call-watch.ts';
 import { AskCall, type Call, CallTable, NestedCall, type NestedRequest, PromiseCall, RECEIVE_DATA } from './calls.ts';
-import { type CarriedContext, captureContext } from './carried.ts';
+import { type CarriedContext, captureContext, nestedContext } from './carried.ts';
 import { ValueHolder } from './held-values.ts';
 import { loadDefinitions, type WorkerDefinition } from './loader.ts';
 import { type OriginCalls, Origins } from './origins.ts';
@@ -300,7 +300,7 @@ class Service implements Workers, FaceHost {
   }
 
   /** A call of a worker's to another. */
-  #nested({ target: name, args, parent, deadlineMs, ...caller }: NestedRequest): Call {
+  #nested({ target: name, args, parent, deadlineMs, carried, ...caller }: NestedRequest): Call {
     const { worker, key, method } = name;
     const target = this.#target(worker, key);
     const chain = chainOf(parent);
@@ -318,7 +318,7 @@ class Service implements Workers, FaceHost {
       parent,
     );
     call.caller = caller;
-    call.context = parent?.context;
+    call.context = nestedContext(parent?.context, carried);
     target.submit(call);
     return call;
   }

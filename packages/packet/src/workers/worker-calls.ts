@@ -1,4 +1,5 @@
 import { PacketError } from '../errors.ts';
+import { captureContext } from './carried.ts';
 import { decodeError } from './error-codec.ts';
 import type { Lane } from './lane.ts';
 import { type LeaseFacts, tooManyError } from './lease-errors.ts';
@@ -65,13 +66,16 @@ export class WorkerCalls implements FaceHost {
     const most = serviceRows.openCalls.fallback;
     if (open.size >= most) throw tooManyError(this.#facts, 'calls', open.size, most);
     const target: CallTargetName = { worker, method, ...(key === undefined ? {} : { key }) };
+    // Copied by the lane, at once.
+    const context = captureContext((value) => value);
     const head: CallHead = {
       leftMs: 0,
       parent: this.#currentCall(),
       ...(deadlineMs === undefined ? {} : { deadlineMs }),
+      ...(context === undefined ? {} : { carried: context.values }),
     };
     const stream = ++this.#lastStream;
-    lender.call(stream, target, head, args);
+    lender.call(stream, target, head, args, context?.reenter);
     const abort = (): void => {
       this.#lane.post({ type: 'CANCEL', stream }, true);
       open.fail(stream, abortedError(worker, method, signal?.reason));

@@ -45,6 +45,21 @@ for (const transport of ['process', 'inline'] as const) {
       assert.equal(heardIn[1], store, 'the very object, not the copy that travelled');
     });
 
+    test('a function lent to the call runs in what its owner ran in, and a worker passes on what it runs in', async (t) => {
+      const { proxy } = await startWorkers(t, 'carried/workers', { transport, setup });
+      const store = { name: 'acme' };
+      const seenHere = (): unknown => [currentTraceparent(), tenant.getStore() === store];
+      const other = TRACE.replace('-01', '-00');
+      const passed = withTraceparent(TRACE, () =>
+        tenant.run(store, () => proxy<Context>('context').pass(seenHere, other)),
+      );
+      assert.deepEqual(await passed, [
+        [TRACE, true],
+        [TRACE, store],
+        [other, store],
+      ]);
+    });
+
     test('the worker gets what was there at the call, whatever becomes of it', async (t) => {
       const { proxy } = await startWorkers(t, 'carried/workers', { transport, setup });
       const store = { name: 'before' };
