@@ -12,6 +12,9 @@ export interface ConnectionFacts {
   readonly remote: Address | undefined;
 }
 
+/** How a connection came to a worker. */
+export type HandOffWay = 'transfer' | 'reuse-port' | 'relay' | 'native';
+
 /** Which worker instance an event is about. */
 export interface WorkerFacts {
   readonly worker: string;
@@ -57,7 +60,8 @@ export interface PacketEvents {
       | 'fd-limit'
       | 'untrusted-proxy'
       | 'proxy-header'
-      | 'handler';
+      | 'handler'
+      | 'worker';
     readonly remote: Address;
     /** The limit that was reached, where it is a number. */
     readonly limit?: number | undefined;
@@ -131,6 +135,13 @@ export interface PacketEvents {
   };
   'packet:worker.parked': WorkerFacts & { readonly error: PacketError };
   'packet:worker.late': { readonly worker: string; readonly kind: 'origin-gone' | 'settled'; readonly count: number };
+  'packet:worker.adopted': WorkerFacts & { readonly way: HandOffWay; readonly remote: Address };
+  'packet:worker.adopt-failed': {
+    readonly worker: string;
+    readonly key: string | undefined;
+    readonly remote: Address;
+    readonly error: PacketError;
+  };
   'packet:worker.output': WorkerFacts & { readonly stream: 'stdout' | 'stderr'; readonly text: string };
 }
 
@@ -156,6 +167,8 @@ const names = {
   'packet:worker.exited': true,
   'packet:worker.parked': true,
   'packet:worker.late': true,
+  'packet:worker.adopted': true,
+  'packet:worker.adopt-failed': true,
   'packet:worker.output': true,
 } as const satisfies Record<PacketEventName, true>;
 

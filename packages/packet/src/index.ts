@@ -3,6 +3,7 @@ export { ERROR_CODES, PacketError } from './errors.ts';
 export type { PacketEventName, PacketEvents } from './events.ts';
 export { EVENT_NAMES } from './events.ts';
 export type {
+  AdoptedBy,
   Ask,
   AskOptions,
   CallInspection,
@@ -10,6 +11,8 @@ export type {
   DrainReport,
   ErrorContext,
   FramerLimits,
+  HandOffStats,
+  HandOffWay,
   InspectionOptions,
   InstanceInspection,
   InstanceState,
@@ -24,7 +27,7 @@ export type {
   ServiceOptions,
   WorkersInspection,
 } from './reactor/index.ts';
-export { Connection, FramedConnection, Reactor, serviceOf } from './reactor/index.ts';
+export { adoptedBy, Connection, FramedConnection, Reactor, serviceOf } from './reactor/index.ts';
 export type {
   Address,
   ClientTlsOptions,
@@ -37,7 +40,10 @@ export type {
 export { type CarriedStorage, carry, currentTraceparent, withTraceparent } from './workers/carried.ts';
 export { type ClassCodec, type CodecClass, registerCodec } from './workers/class-codecs.ts';
 export type {
+  AdoptedSocket,
+  AdoptSource,
   CallOptions,
+  HandedConnection,
   WorkerAsk,
   WorkerCall,
   WorkerConfig,

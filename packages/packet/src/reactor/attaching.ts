@@ -30,8 +30,8 @@ export function beginAttached(
       host,
       options,
       openTimeoutMs: 0,
-      firstByteTimeoutMs: 0,
-      drainGraceMs: 0,
+      firstByteTimeoutMs: options.firstByteTimeoutMs,
+      drainGraceMs: options.drainGraceMs,
       tls: new AttachedTls(settings, options.side),
       // Its engine did not make the socket.
       tunes: true,
@@ -45,7 +45,7 @@ export function beginAttached(
 }
 
 function checkSource(source: AttachSource): void {
-  const kinds = ['socket', 'port', 'end', 'stream', 'readable', 'fd'].filter((name) => name in source);
+  const kinds = ['socket', 'port', 'conversation', 'end', 'stream', 'readable', 'fd'].filter((name) => name in source);
   const streams: readonly unknown[] =
     'stream' in source ? [source.stream] : 'readable' in source ? [source.readable, source.writable] : [];
   const isStream = (value: unknown): boolean =>

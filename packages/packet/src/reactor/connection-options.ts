@@ -1,6 +1,14 @@
 import { isIP } from 'node:net';
 import { framingRows } from '../framing/index.ts';
-import { type Given, type NumberRow, optionError, type Resolved, refusedOption, resolveOptions } from '../options.ts';
+import {
+  type Given,
+  type NumberRow,
+  type OptionRows,
+  optionError,
+  type Resolved,
+  refusedOption,
+  resolveOptions,
+} from '../options.ts';
 import type { ClientTlsOptions, ServerTlsOptions, SocketTuning } from '../transport/index.ts';
 import { ACCEPT_LISTS, type AcceptOptions, acceptRows } from './accepting/accept-options.ts';
 import type { NameResolver } from './connecting/name-resolver.ts';
@@ -132,6 +140,10 @@ export interface ClientOptions extends ConnectionOptions {
 export interface AttachOptions extends ConnectionOptions {
   /** What it is in `connection.side`, and in the TLS handshake of its `startTls`. @defaultValue client */
   readonly side?: 'client' | 'server' | undefined;
+  /** As of a server. @defaultValue 0 */
+  readonly firstByteTimeoutMs?: number | undefined;
+  /** As of a server. @defaultValue 0 */
+  readonly drainGraceMs?: number | undefined;
 }
 
 /** Where a server listens: a port (on `localhost` unless `host` says otherwise; 0 lets the system choose), a UNIX path, or a descriptor. */
@@ -194,7 +206,11 @@ export function resolveTuning(owner: string, given: SocketTuning): SocketTuning 
   return given;
 }
 
-const ownAttachRows = { side: { kind: 'choice', fallback: 'client', choices: ['client', 'server'] } } as const;
+const ownAttachRows = {
+  side: { kind: 'choice', fallback: 'client', choices: ['client', 'server'] },
+  firstByteTimeoutMs: { kind: 'number', fallback: 0, min: 1, max: 2_147_483_647, unit: 'ms', off: 0 },
+  drainGraceMs: { kind: 'number', fallback: 0, min: 1, max: 60_000, unit: 'ms', off: 0 },
+} as const;
 
 /** Options of an attached connection: those of every connection and its own. */
 export const attachRows: typeof connectionRows & typeof ownAttachRows = { ...connectionRows, ...ownAttachRows };
@@ -206,6 +222,7 @@ const ATTACH_NAMES = [
   'port',
   'local',
   'remote',
+  'conversation',
   'end',
   'stream',
   'readable',
@@ -219,6 +236,17 @@ export function resolveAttachOptions(given: Readonly<Record<string, unknown>>): 
   const resolved = resolveOptions('attach', attachRows, given, ATTACH_NAMES);
   checkWaters('attach', resolved);
   return resolved;
+}
+
+/** What of a server's options its connections have wherever they are attached: those that are not the default there. */
+export function optionsToHandOver(options: ResolvedServerOptions): Readonly<Record<string, number | boolean | string>> {
+  const travelling: Record<string, number | boolean | string> = {};
+  const rows: OptionRows = attachRows;
+  for (const [name, value] of Object.entries(options)) {
+    const row = rows[name];
+    if (row !== undefined && row.fallback !== value) travelling[name] = value;
+  }
+  return travelling;
 }
 
 /** A place to listen or connect at, by the one way it is named in. */

@@ -48,6 +48,7 @@ export type { ErrorContext } from './error-hook.ts';
 export type { FileSource, SendFileOptions } from './file-sending.ts';
 export type { FramerLimits } from './framed-connection.ts';
 export { FramedConnection } from './framed-connection.ts';
+export { type AdoptedBy, adoptedBy } from './handing-over.ts';
 export type { ConnectionClass, HandlerArgs } from './handler-class.ts';
 export type { InspectionOptions } from './inspection-server.ts';
 export { Listener } from './listener.ts';
@@ -73,4 +74,16 @@ export type {
   PoolInspection,
   WorkersInspection,
 } from './worker-inspection.ts';
-export type { Ask, AskOptions, AskOrigin, WorkerPoolStats, WorkerService, WorkersStats } from './worker-service.ts';
+export type {
+  Ask,
+  AskOptions,
+  AskOrigin,
+  HandOff,
+  HandOffSink,
+  HandOffStats,
+  HandOffWay,
+  LiveConnection,
+  WorkerPoolStats,
+  WorkerService,
+  WorkersStats,
+} from './worker-service.ts';

@@ -1,4 +1,4 @@
-import { PacketError } from '../errors.ts';
+import { PacketError, wrapError } from '../errors.ts';
 import { publish } from '../events.ts';
 import type {
   Address,
@@ -16,9 +16,10 @@ import { type ProxiedIncoming, type ProxyFacts, ProxyGate } from './accepting/pr
 import { beginConnection } from './beginning.ts';
 import type { Connection } from './connection.ts';
 import { ConnectionCore } from './connection-core.ts';
-import type { ResolvedServerOptions } from './connection-options.ts';
+import { optionsToHandOver, type ResolvedServerOptions } from './connection-options.ts';
 import type { ConnectionHost, ConnectionSetup } from './connection-setup.ts';
 import { type DrainOptions, type DrainReport, OpenConnections, resolveDrain } from './drain.ts';
+import { type AdoptedBy, HandedOver } from './handing-over.ts';
 import type { ListenerTls } from './securing.ts';
 import { AcceptCounts, type ListenerStats } from './stats.ts';
 
@@ -46,7 +47,9 @@ export class Listener implements ListenSink {
   readonly #host: ListenerHost;
   readonly #options: ResolvedServerOptions;
   readonly #setup: ConnectionSetup;
-  readonly #factory: HandlerFactory;
+  readonly #factory: HandlerFactory | undefined;
+  /** Where workers serve its connections. */
+  readonly #handed: HandedOver | undefined;
   readonly #lists: AcceptLists;
   readonly #tls: ListenerTls;
   readonly #admission: Admission;
@@ -61,12 +64,12 @@ export class Listener implements ListenSink {
     host: ListenerHost,
     options: ResolvedServerOptions,
     lists: AcceptLists,
-    factory: HandlerFactory,
+    serving: HandlerFactory | AdoptedBy,
     tls: ListenerTls,
   ) {
     this.#host = host;
     this.#options = options;
-    this.#factory = factory;
+    this.#factory = 'make' in serving ? serving : undefined;
     this.#tls = tls;
     this.#setup = {
       side: 'server',
@@ -80,6 +83,7 @@ export class Listener implements ListenSink {
     this.#counts = new AcceptCounts(host.counts);
     this.#lists = lists;
     this.#admission = new Admission(options, lists, host.clock, () => host.descriptors());
+    if (!('make' in serving)) this.#handed = this.#handOverTo(serving);
     const { proxyProtocol } = options;
     if (proxyProtocol !== 'off') {
       this.#proxies = new ProxyGate(host.clock, options, proxyProtocol, {
@@ -108,14 +112,14 @@ export class Listener implements ListenSink {
     throw new PacketError('ERR_PACKET_STATE', 'this server has no port: it listens on a UNIX socket');
   }
 
-  /** Open connections accepted here. */
+  /** Open connections accepted here, those that workers serve included. */
   get connectionCount(): number {
-    return this.#open.size;
+    return this.#open.size + (this.#handed?.size ?? 0);
   }
 
   /** Its figures; bytes of open connections are added up at the call, so ask now and then, not for each message. */
   stats(): ListenerStats {
-    return { open: this.#open.size, ...this.#counts.stats(), ...this.#open.traffic() };
+    return { open: this.connectionCount, ...this.#counts.stats(), ...this.#open.traffic() };
   }
 
   /** Stops accepting; connections already accepted go on. */
@@ -151,9 +155,21 @@ export class Listener implements ListenSink {
     return this.#stopping;
   }
 
+  /** As `stop`, at once, for a reactor that stops: what was handed over is left to the workers, which drain it. @internal */
+  finish(): Promise<DrainReport> {
+    if (this.#stopping === undefined) {
+      this.#stopping = this.#stop(undefined);
+    } else {
+      this.#open.cut();
+      this.#handed?.leave();
+    }
+    return this.#stopping;
+  }
+
   /** Cuts all of its connections now. @internal */
   cut(): void {
     this.#open.cut();
+    this.#handed?.cut();
     void this.#proxies?.close(0);
   }
 
@@ -235,9 +251,14 @@ export class Listener implements ListenSink {
   }
 
   #welcome(peer: Incoming, source: Address | undefined, proxy: ProxyFacts | undefined): void {
+    if (this.#factory === undefined) {
+      this.#handOver(peer, source, proxy !== undefined);
+      return;
+    }
+    const { make, init } = this.#factory;
     let handler: Connection;
     try {
-      handler = this.#host.watch.run('constructor', () => this.#factory.make());
+      handler = this.#host.watch.run('constructor', make);
     } catch (error) {
       this.#admission.leave(source);
       this.#refuse(peer, { reason: 'handler' });
@@ -249,7 +270,33 @@ export class Listener implements ListenSink {
     const core = new ConnectionCore(this.#host.nextConnectionId(), this.#setup, handler, source, proxy);
     this.#host.adopt(core);
     this.#open.add(core);
-    beginConnection(core, handler, this.#factory.init, () => peer.open(core));
+    beginConnection(core, handler, init, () => peer.open(core));
+  }
+
+  #handOver(peer: Incoming, source: Address | undefined, proxied: boolean): void {
+    try {
+      this.#handed?.take(peer, source, proxied);
+      this.#counts.accept();
+    } catch (error) {
+      this.#admission.leave(source);
+      this.#refuse(peer, { reason: 'worker', error: wrapError('ERR_PACKET_WORKER_LOST', 'handing over', error) });
+    }
+  }
+
+  #handOverTo(to: AdoptedBy): HandedOver {
+    const host = this.#host;
+    return new HandedOver({
+      to,
+      engine: host.engine,
+      clock: host.clock,
+      get workers() {
+        return host.workers;
+      },
+      tls: this.#tls.atOnce ? this.#tls.side(undefined) : undefined,
+      options: optionsToHandOver(this.#options),
+      refused: (_source, remote, error) => this.#rejected(remote, { reason: 'worker', error }),
+      left: (source) => this.#admission.leave(source),
+    });
   }
 
   #connectionHost(): ConnectionHost {
@@ -271,9 +318,14 @@ export class Listener implements ListenSink {
     };
   }
 
-  async #stop(drainMs: number): Promise<DrainReport> {
-    await this.closeSocket(drainMs);
-    const report = await this.#open.drain(this.#host.clock, drainMs);
+  /** @param drainMs Undefined for its reactor's stop, which has drained connections and will drain workers. */
+  async #stop(drainMs: number | undefined): Promise<DrainReport> {
+    await this.closeSocket(drainMs ?? 0);
+    const [own, handed] = await Promise.all([
+      this.#open.drain(this.#host.clock, drainMs ?? 0),
+      drainMs === undefined ? undefined : this.#handed?.drain(drainMs),
+    ]);
+    const report = { finished: own.finished + (handed?.finished ?? 0), cut: own.cut + (handed?.cut ?? 0) };
     this.#host.listenerClosed(this);
     publish('packet:listener.closed', () => ({ addresses: this.addresses }));
     return report;

@@ -26,6 +26,7 @@ import {
 import type { Overdue } from './deadline.ts';
 import { type DrainOptions, type DrainReport, OpenConnections, resolveDrain } from './drain.ts';
 import { ErrorHook } from './error-hook.ts';
+import { type AdoptedBy, checkHandOver, isAdoptedBy } from './handing-over.ts';
 import { argumentsOf, type ConnectionClass, checkHandler, type HandlerArgs } from './handler-class.ts';
 import { checkInspectionOptions, type InspectionOptions, InspectionServer } from './inspection-server.ts';
 import { Listener, type ListenerHost } from './listener.ts';
@@ -189,19 +190,34 @@ export class Reactor {
     at: ListenAt & ServerOptions & HandlerArgs<A>,
     Handler: ConnectionClass<C, A>,
     init?: (connection: C) => unknown,
+  ): Promise<Listener>;
+  /**
+   * Listens, and hands each connection to a worker of this reactor: `startServer({ port }, adoptedBy('web'))`. Whom the server
+   * accepts and how many is decided here, until the worker's connection is gone; its other limits and timeouts go with the connection.
+   * @throws PacketError as above; `ERR_PACKET_STATE` before the workers are started, `ERR_PACKET_WORKER_UNKNOWN`, and
+   * `ERR_PACKET_WORKER_METHOD` for a worker without `adopted`.
+   */
+  async startServer(at: ListenAt & ServerOptions, to: AdoptedBy): Promise<Listener>;
+  async startServer<C extends Connection, A extends readonly unknown[] = []>(
+    at: ListenAt & ServerOptions & HandlerArgs<A>,
+    Handler: ConnectionClass<C, A> | AdoptedBy,
+    init?: (connection: C) => unknown,
   ): Promise<Listener> {
     const options = resolveServerOptions(at);
     const lists = readLists('startServer', at);
     const endpoint = endpointOf('startServer', { ...at });
     const args = argumentsOf('startServer', at.args);
-    checkHandler('startServer', Handler);
     const tls = new ListenerTls(this.#tls, at.tls);
+    if (isAdoptedBy(Handler)) checkHandOver(at, tls, init);
+    else checkHandler('startServer', Handler);
     this.#checkRunning('startServer');
+    if (isAdoptedBy(Handler)) this.#service('startServer').checkAdopts(Handler.worker);
     // Before there are clients: learning the limit can take long on some systems.
     this.#descriptors ??= new DescriptorCeiling();
-    const make = (): Connection => new Handler(...(args as A));
-    const factory = { make, init: init as (connection: Connection) => unknown };
-    const listener = new Listener(this.#host, options, lists, factory, tls);
+    const serving = isAdoptedBy(Handler)
+      ? Handler
+      : { make: (): Connection => new Handler(...(args as A)), init: init as (connection: Connection) => unknown };
+    const listener = new Listener(this.#host, options, lists, serving, tls);
     const listening = listener.listen(endpoint);
     this.#starting.add(listening);
     try {
@@ -411,7 +427,7 @@ export class Reactor {
     await this.#hooks.run(this.#clock, drainMs);
     const drained = await this.#connections.drain(this.#clock, Math.max(0, drainMs - (this.#clock.now() - begun)));
     this.#drained = true;
-    await Promise.all([...this.#listeners].map((listener) => listener.stop({ drainMs: 0 })));
+    await Promise.all([...this.#listeners].map((listener) => listener.finish()));
     this.#givenUp.abort();
     // First those that run or are starting, then those a start still under way came to.
     await this.#workers?.close(Math.max(0, drainMs - (this.#clock.now() - begun)));

@@ -1,6 +1,11 @@
+import type { Socket } from 'node:net';
 import type { PacketError } from '../errors.ts';
+import type { HandOffWay } from '../events.ts';
+import type { Address, SecureSink, Transport } from '../transport/index.ts';
 import type { WorkerProxies } from '../workers/index.ts';
 import type { WorkersInspection } from './worker-inspection.ts';
+
+export type { HandOffWay } from '../events.ts';
 
 /** Options of one ask. */
 export interface AskOptions {
@@ -33,6 +38,53 @@ export interface AskOrigin {
   failed(error: PacketError, ask: Ask): void;
 }
 
+/** A live connection about to be handed to a worker, of which nothing was read. Its socket goes, or one method is called, once. */
+export interface LiveConnection {
+  readonly local: Address;
+  readonly remote: Address;
+  /** The unread socket, where it may leave this process. */
+  readonly socket: Socket | undefined;
+  /** Limits and timeouts for the worker's connection: plain data. */
+  readonly options: Readonly<Record<string, unknown>>;
+  open(sink: SecureSink): Transport;
+  refuse(): void;
+}
+
+/** Where a hand-off reports: `taken` then `gone`, or `failed`; each once, never from inside `adopt`. */
+export interface HandOffSink {
+  taken(way: HandOffWay): void;
+  /** No worker has it. With `kept` nothing was done to the connection, and it is the caller's; else it is closed. */
+  failed(error: PacketError, kept: boolean): void;
+  /** The connection is closed. */
+  gone(): void;
+}
+
+/** One connection handed over, or waiting to be. */
+export interface HandOff {
+  /** Closes it, wherever it is; `gone` or `failed` follows. */
+  cut(): void;
+}
+
+/** Figures of connections handed to workers. All but `open` and `waiting` only grow. */
+export interface HandOffStats {
+  /**
+   * Connections workers took, by the way they came. `transfer`: the socket moved. `relay`: it stayed with its owner and its
+   * bytes travel. The other two ways are not gone by this version.
+   */
+  readonly transfer: number;
+  readonly 'reuse-port': number;
+  readonly relay: number;
+  readonly native: number;
+  /** Those of them that are open now. */
+  readonly open: number;
+  /** Waiting for an instance, or on their way to it. */
+  readonly waiting: number;
+  /** Closed because their worker ended: on their way, or while it served them. */
+  readonly lost: number;
+  /** Closed because the worker would not have them: `adopted` threw, or did not attach them. */
+  readonly refused: number;
+}
+
 /** Figures of one worker or keyed instance. */
 export interface WorkerPoolStats {
   readonly worker: string;
@@ -54,6 +106,8 @@ export interface WorkerPoolStats {
   readonly lateSettled: number;
   /** Functions and signals lent to its instances, as arguments of calls that run and kept ones. */
   readonly leased: number;
+  /** Connections handed to it. */
+  readonly handOff: HandOffStats;
 }
 
 /** Figures of all workers of a reactor. */
@@ -72,6 +126,15 @@ export interface WorkerService {
   proxies(origin?: AskOrigin): WorkerProxies;
   /** The origin is gone: its pending calls are cancelled, late answers dropped and counted. */
   originClosed(origin: AskOrigin): void;
+  /**
+   * Hands a live connection to an instance of a worker, or lets it wait for one.
+   * @throws PacketError `ERR_PACKET_WORKER_UNKNOWN`, `ERR_PACKET_WORKER_METHOD` for a worker without `adopted`,
+   * `ERR_PACKET_WORKER_PARKED`, `ERR_PACKET_STOPPED`, or `ERR_PACKET_OVERLOADED` when too many wait; the connection is the
+   * caller's still.
+   */
+  adopt(worker: string, key: string | undefined, live: LiveConnection, sink: HandOffSink): HandOff;
+  /** @throws PacketError `ERR_PACKET_WORKER_UNKNOWN`, or `ERR_PACKET_WORKER_METHOD` for a worker without `adopted`. */
+  checkAdopts(worker: string): void;
   /** Starts a worker that does not start by itself, or a keyed instance. */
   start(worker: string, options: { readonly key?: string; readonly options?: unknown }): Promise<void>;
   /** Drains and ends it. */

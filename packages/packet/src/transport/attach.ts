@@ -1,7 +1,8 @@
 import { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { PacketError, wrapError } from '../errors.ts';
-import { attachPort } from './relay-link.ts';
+import type { DetachedSocket } from './detached.ts';
+import { attachConversation, attachPort } from './relay-link.ts';
 import { StreamTransport } from './stream-transport.ts';
 import type { AttachSource, Transport, TransportSink } from './transport.ts';
 
@@ -18,16 +19,26 @@ export function attachSource(source: AttachSource, sink: TransportSink): Transpo
   }
   if ('stream' in source) return attachStream(source.stream, source.head, sink);
   if (source.kind === 'port') return attachPort(source, sink);
-  if (source.kind === 'socket') return attachStream(source.socket, source.head, sink);
+  if (source.kind === 'relay') return attachConversation(source, sink);
+  if (source.kind === 'socket') return attachStream(source.socket, source.head, sink, source);
   throw new PacketError('ERR_PACKET_UNSUPPORTED', 'attach: an end in memory belongs to the engine that made it');
 }
 
-function attachStream(stream: Duplex, head: Buffer | undefined, sink: TransportSink): Transport {
+/** Addresses that somebody knows better than the kernel. */
+type KnownAddresses = Pick<Extract<DetachedSocket, { kind: 'socket' }>, 'local' | 'remote'>;
+
+function attachStream(
+  stream: Duplex,
+  head: Buffer | undefined,
+  sink: TransportSink,
+  { local, remote }: KnownAddresses = {},
+): Transport {
   if (stream.readableObjectMode || stream.writableObjectMode || stream.readableEncoding !== null) {
     throw new PacketError('ERR_PACKET_STATE', 'attach: the stream must carry bytes: no object mode, no encoding');
   }
   const connecting = stream instanceof Socket && stream.connecting;
-  const transport = new StreamTransport(stream, sink, { name: 'attached stream', connecting });
+  const known = { ...(local === undefined ? {} : { local }), ...(remote === undefined ? {} : { remote }) };
+  const transport = new StreamTransport(stream, sink, { name: 'attached stream', connecting, ...known });
   if (head !== undefined && head.byteLength > 0) stream.unshift(head);
   return transport;
 }

@@ -1,9 +1,12 @@
-export type { DetachedSocket, SharedListener } from './detached.ts';
+export { attachSource } from './attach.ts';
+export type { DetachedSocket, RelayConversation, SharedListener } from './detached.ts';
 export { createMemoryEngine } from './memory.ts';
 export { PendingTransport } from './pending-transport.ts';
 export { createPortableEngine } from './portable.ts';
 export { createRelayEngine } from './relay.ts';
-export { relayIncoming, serveRelay } from './relay-owner.ts';
+export type { RelayPort } from './relay-channel.ts';
+export { type OwningPort, type Relayable, type Relayed, relayIncoming, relayLive, serveRelay } from './relay-owner.ts';
+export type { FromOwner, ToOwner } from './relay-wire.ts';
 export { SocketFile } from './socket-file.ts';
 export type {
   ClientTlsOptions,

@@ -80,6 +80,19 @@ export function attachPort(detached: DetachedPort, sink: TransportSink): Transpo
   return openPort(new OwnPort(port), local, remote, LINK_OPTIONS.windowBytes.fallback, sink);
 }
 
+/**
+ * A transport over a conversation that was begun elsewhere about a connection that is open already.
+ *
+ * The conversation belongs to it from now on; to be called once.
+ */
+export function attachConversation(
+  detached: Extract<DetachedSocket, { kind: 'relay' }>,
+  sink: TransportSink,
+): Transport {
+  const { conversation, local, remote } = detached;
+  return openPort(conversation, local, remote, LINK_OPTIONS.windowBytes.fallback, sink);
+}
+
 function openPort(
   port: ServingPort,
   local: Address,

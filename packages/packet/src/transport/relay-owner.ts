@@ -11,7 +11,8 @@ import {
   type FromOwner,
   type ToOwner,
 } from './relay-wire.ts';
-import type { CloseReason, Engine, Incoming, Transport, TransportListener, TransportSink } from './transport.ts';
+import type { SecureSink } from './tls-transport.ts';
+import type { CloseReason, Engine, Incoming, Transport, TransportListener } from './transport.ts';
 
 /** What {@link serveRelay} returns. */
 export interface RelayOwner {
@@ -40,8 +41,30 @@ export function relayIncoming(incoming: Incoming): DetachedPort {
   return { kind: 'port', port: port2, local, remote };
 }
 
-/** The owning thread's side of one connection. */
-type OwningPort = RelayPort<FromOwner, ToOwner>;
+/** The owning side of one relayed connection. */
+export type OwningPort = RelayPort<FromOwner, ToOwner>;
+
+/** A connection nobody has read, whose bytes can be relayed: one of the two is called, once. */
+export interface Relayable {
+  open(sink: SecureSink): Transport;
+  refuse(): void;
+}
+
+/** One relayed connection, as its owner sees it. */
+export interface Relayed {
+  /** Closes it; the other side hears why. With `reset` the peer is told by a reset. */
+  abort(reason: CloseReason, reset: boolean): void;
+}
+
+/**
+ * Joins a connection to a conversation, whose other end decides: until it opens the connection, nothing of it is read.
+ *
+ * When the conversation is lost the peer sees a reset, as what it was sent may have been cut off.
+ * @param gone The connection is closed; called once.
+ */
+export function relayLive(port: OwningPort, live: Relayable, gone: () => void): Relayed {
+  return new Bridge(port, live, gone);
+}
 
 class Owner implements RelayOwner {
   readonly #channel: RelayChannel;
@@ -133,12 +156,12 @@ class Owner implements RelayOwner {
  * Bytes go to the port while there is credit, then reading pauses; bytes from the port are credited as the transport
  * gets rid of them.
  */
-class Bridge implements TransportSink {
+class Bridge implements SecureSink, Relayed {
   readonly reads = 'kept'; // they are transferred
   readonly #gone: () => void;
   #port: OwningPort;
   readonly #accepted: boolean;
-  #incoming: Incoming | undefined;
+  #incoming: Relayable | undefined;
   #transport: Transport | undefined;
   #windowBytes = 0;
   #credit = 0;
@@ -147,7 +170,7 @@ class Bridge implements TransportSink {
   #granted = 0;
   #finished = false;
 
-  constructor(port: OwningPort, incoming: Incoming | undefined, gone: () => void) {
+  constructor(port: OwningPort, incoming: Relayable | undefined, gone: () => void) {
     this.#port = port;
     this.#incoming = incoming;
     this.#accepted = incoming !== undefined;
@@ -156,7 +179,7 @@ class Bridge implements TransportSink {
   }
 
   /** Opens the transport; `windowBytes` may be under way in each direction. */
-  take(open: (sink: TransportSink) => Transport, windowBytes: number): void {
+  take(open: (sink: SecureSink) => Transport, windowBytes: number): void {
     this.#windowBytes = windowBytes;
     this.#credit = windowBytes;
     this.#incoming = undefined;
@@ -179,6 +202,8 @@ class Bridge implements TransportSink {
     if (this.#accepted) return;
     if (local !== undefined && remote !== undefined) this.#port.post({ event: 'opened', local, remote });
   }
+
+  secured(): void {}
 
   bytes(chunk: Buffer): void {
     this.#credit -= chunk.byteLength;
@@ -260,7 +285,8 @@ class Bridge implements TransportSink {
 
   #portLost(): void {
     const message = 'the thread that served the connection has gone';
-    this.abort({ by: 'error', clean: false, error: new PacketError('ERR_PACKET_ABORTED', message) });
+    // An end in order would make what was cut off look complete.
+    this.abort({ by: 'error', clean: false, error: new PacketError('ERR_PACKET_ABORTED', message) }, true);
   }
 }
 

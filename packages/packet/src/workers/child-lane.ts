@@ -3,6 +3,7 @@ import { PacketError } from '../errors.ts';
 import { type Given, resolveOptions } from '../options.ts';
 import { tell } from './delivery.ts';
 import { FrameStream, type InputEnd } from './frame-stream.ts';
+import { HandleReceiver } from './handle-channel.ts';
 import type { Frame, Lane, LaneCapabilities, LaneLoss, LaneSink } from './lane.ts';
 import { CHILD_LANE_OPTIONS, LANE_OPTIONS, type LaneLimits } from './lane-options.ts';
 import { LANE_FD } from './process-lane.ts';
@@ -46,6 +47,7 @@ class ChildLane implements Lane {
   readonly capabilities: LaneCapabilities = { handles: false, transfer: false, sharedMemory: false, codec: 'v8' };
   readonly #sink: LaneSink;
   readonly #stream: FrameStream;
+  readonly #handles: HandleReceiver;
   readonly #orphanExitMs: number;
   readonly #gone: Promise<void>;
   #resolveGone: () => void = () => {};
@@ -73,7 +75,9 @@ class ChildLane implements Lane {
         },
       },
     };
-    this.#stream = new FrameStream(new Socket(options), limits, sink, (how) => this.#inputEnded(how));
+    this.#handles = new HandleReceiver((batch) => sink.frames(batch));
+    const reader = { frames: (batch: readonly Frame[]) => this.#handles.frames(batch), drained: () => sink.drained() };
+    this.#stream = new FrameStream(new Socket(options), limits, reader, (how) => this.#inputEnded(how));
     process.on('disconnect', this.#ipcGone);
   }
 
@@ -119,6 +123,7 @@ class ChildLane implements Lane {
     this.#state = 'lost';
     clearTimeout(this.#grace);
     this.#stream.destroy();
+    this.#handles.close();
     process.off('disconnect', this.#ipcGone);
     if (process.connected) process.disconnect();
     setTimeout(() => process.exit(loss.kind === 'closed' ? 0 : 1), exitMs).unref();

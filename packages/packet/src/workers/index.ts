@@ -7,9 +7,10 @@ export { type ClassCodec, type CodecClass, registerCodec } from './class-codecs.
 export { createInlineLane, type InlineLane } from './inline-lane.ts';
 export type { Frame, FrameType, Lane, LaneCapabilities, LaneLoss, LaneSink, MasterLane } from './lane.ts';
 export { CHILD_LANE_OPTIONS, LANE_OPTIONS, type LaneLimits, PROCESS_LANE_OPTIONS } from './lane-options.ts';
+export type { AdoptSource, HandedConnection } from './live-source.ts';
 export { openProcessLane, type ProcessLaneOptions, type ProcessLaneSink } from './process-lane.ts';
 export { createWorkerService, type WorkerServiceOptions, type Workers } from './service.ts';
-export { Worker, type WorkerAsk, type WorkerCall } from './worker.ts';
+export { type AdoptedSocket, Worker, type WorkerAsk, type WorkerCall } from './worker.ts';
 export type { WorkerCell } from './worker-cells.ts';
 export { type WorkerConfig, type WorkerLimits, workerRows } from './worker-options.ts';
 export { DefaultWorkerProxy, WorkerProxy, type WorkerProxyContext, type WorkerRequest } from './worker-proxy.ts';

@@ -7,6 +7,7 @@ import type { WorkerLoss } from './call-errors.ts';
 import { notDecodableError, remoteError } from './call-errors.ts';
 import { type Call, type CallTable, RECEIVE_DATA } from './calls.ts';
 import { decodeError, wireErrorOf } from './error-codec.ts';
+import type { InstanceConnections } from './instance-connections.ts';
 import type { Frame, LaneLoss, MasterLane } from './lane.ts';
 import type { LeaseCount } from './lender.ts';
 import type { ProcessLaneSink } from './process-lane.ts';
@@ -63,6 +64,8 @@ export class Instance implements ProcessLaneSink {
   readyAt: number = Number.NaN;
   /** Calls it has settled in its life. */
   settledCalls = 0;
+  /** The live connections it was handed; made with the first. */
+  connections: InstanceConnections | undefined;
   /** It died, or was ended, for a call that would not end. */
   blamedOnCall = false;
   readonly #table: CallTable;
@@ -76,6 +79,8 @@ export class Instance implements ProcessLaneSink {
   /** Above the lane's high-water mark. */
   #full = false;
   #draining = false;
+  /** Clock time at which its grace ends. */
+  #drainBy = 0;
   #error: unknown;
   #figures: WorkerFigures | undefined;
   /** Who asked for its figures and waits. */
@@ -127,6 +132,11 @@ export class Instance implements ProcessLaneSink {
     return this.#state === READY && !this.#full && this.#calls.size < this.#limits.concurrency;
   }
 
+  /** Whether its lane can carry sockets. */
+  get carriesHandles(): boolean {
+    return this.#lane.capabilities.handles;
+  }
+
   get isReady(): boolean {
     return this.#state === READY;
   }
@@ -148,6 +158,11 @@ export class Instance implements ProcessLaneSink {
     call.instance = this;
     call.sentAt = now;
     if (!below) this.#full = true;
+  }
+
+  /** Sends it a frame about a connection. @throws PacketError `ERR_PACKET_UNSUPPORTED` for a handle that cannot travel. */
+  post(frame: Frame): void {
+    this.#lane.post(frame);
   }
 
   /** A call it has was settled from this side: the worker shall stop it. */
@@ -183,12 +198,16 @@ export class Instance implements ProcessLaneSink {
     if (this.#state === GONE) return this.#gone;
     this.#isolate();
     this.#draining = true;
+    this.#drainBy = this.#table.clock.now() + graceMs;
     this.#timer?.cancel();
     if (graceMs <= 0) {
       this.#kill();
     } else {
       this.#timer = this.#table.clock.setTimer(graceMs, () => this.#kill());
-      this.#lane.post({ type: 'DRAIN', stream: 0, value: Math.ceil(graceMs) });
+      // Connections on their way come first, so that they are drained and not met by a worker that is gone.
+      const { connections } = this;
+      if (connections === undefined) this.#drain();
+      else connections.whenLanded(() => this.#drain());
     }
     return this.#gone;
   }
@@ -252,6 +271,9 @@ export class Instance implements ProcessLaneSink {
         case 'EVENT':
           this.#event(frame);
           break;
+        case 'HANDLE':
+          this.connections?.frame(frame);
+          break;
         case 'CANCEL':
           if (frame.stream >= WORKER_STREAMS) this.#returnPath.cancelled(frame.stream);
           else this.#cancelSeen(frame.stream);
@@ -266,7 +288,7 @@ export class Instance implements ProcessLaneSink {
           this.#bye(frame);
           break;
         default:
-          // Streams, credit and handles are spoken only where both sides offered them in HELLO.
+          // Streams and credit are spoken only where both sides offered them in HELLO.
           break;
       }
     }
@@ -404,6 +426,12 @@ export class Instance implements ProcessLaneSink {
     if (this.#state >= ENDING) return;
     this.#state = ENDING;
     this.#owner.isolated(this);
+  }
+
+  #drain(): void {
+    if (this.#state === GONE) return;
+    const leftMs = Math.max(1, Math.ceil(this.#drainBy - this.#table.clock.now()));
+    this.#lane.post({ type: 'DRAIN', stream: 0, value: leftMs });
   }
 
   #kill(): void {

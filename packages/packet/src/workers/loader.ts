@@ -17,6 +17,8 @@ export interface WorkerDefinition {
   readonly methods: readonly string[];
   /** It has an `unbind` of its own. */
   readonly unbinds: boolean;
+  /** Whether it takes live connections. */
+  readonly adopts: boolean;
   readonly ProxyClass: WorkerProxyClass | undefined;
 }
 
@@ -59,6 +61,7 @@ export async function loadDefinitions(options: LoadOptions): Promise<readonly Wo
       ...resolveWorkerConfig(name, file.path, report.config),
       methods: report.methods,
       unbinds: report.unbinds,
+      adopts: report.adopts,
       ProxyClass: await proxyClassOf(file),
     });
   }

@@ -1,7 +1,8 @@
 import type { ClockTimer } from '../clock.ts';
 import { PacketError } from '../errors.ts';
 import { IdTable } from '../id-table.ts';
-import type { PoolInspection, WorkerPoolStats } from '../reactor/index.ts';
+import type { HandOff, HandOffSink, LiveConnection, PoolInspection, WorkerPoolStats } from '../reactor/index.ts';
+import { Adopting } from './adopting.ts';
 import { lostError, notEncodableError, overloadedError, type WorkerLoss } from './call-errors.ts';
 import { CallWatch, type Timing } from './call-watch.ts';
 import { type Call, type CallHolder, type CallTable, LateReplies } from './calls.ts';
@@ -54,6 +55,7 @@ export class Pool implements CallTarget, SupervisorClient {
   readonly #late: LateReplies;
   readonly #leased = new LeaseCount();
   readonly #watch: CallWatch;
+  readonly #adopting: Adopting;
   /** Calls the proxy was shown and has not let go on. */
   readonly #withProxy = new IdTable<Call>();
   #instances: readonly Instance[] = [];
@@ -76,6 +78,13 @@ export class Pool implements CallTarget, SupervisorClient {
     const { worker, key, timing, limits, table } = plan;
     this.#watch = new CallWatch({ worker, key, timing, timed: limits.timed, clock: table.clock });
     this.#supervisor = new Supervisor({ ...plan, leased: this.#leased }, this);
+    this.#adopting = new Adopting({
+      worker: plan.worker,
+      key: plan.key,
+      limits: plan.limits,
+      nextStream: () => plan.table.nextId(),
+      instances: () => this.#instances,
+    });
   }
 
   get proxy(): WorkerProxy {
@@ -118,6 +127,7 @@ export class Pool implements CallTarget, SupervisorClient {
       lateOriginGone: this.#late.originGone,
       lateSettled: this.#late.settled,
       leased: this.#leased.now,
+      handOff: this.#adopting.stats(),
     };
   }
 
@@ -147,6 +157,16 @@ export class Pool implements CallTarget, SupervisorClient {
     } else {
       this.#place(call);
     }
+  }
+
+  /**
+   * Hands a live connection to an instance.
+   * @throws PacketError `ERR_PACKET_WORKER_PARKED`, `ERR_PACKET_STOPPED` or `ERR_PACKET_OVERLOADED`; it is the caller's still.
+   */
+  adopt(live: LiveConnection, sink: HandOffSink): HandOff {
+    const refusal = this.#refusal ?? this.parkedError;
+    if (refusal !== undefined) throw refusal;
+    return this.#adopting.adopt(live, sink);
   }
 
   /**
@@ -198,6 +218,7 @@ export class Pool implements CallTarget, SupervisorClient {
     this.#instances = [...this.#instances, instance];
     this.#plan.seat.started(instance.facts);
     this.relieved();
+    this.#adopting.relieved();
   }
 
   relieved(): void {
@@ -234,12 +255,14 @@ export class Pool implements CallTarget, SupervisorClient {
 
   lost(instance: Instance, loss: WorkerLoss, calls: readonly Call[]): void {
     for (const call of calls) this.#table.fail(call, lostError(call, loss, instance.facts));
+    this.#adopting.instanceLost(instance, loss);
     this.#plan.seat.exit(instance.facts, loss);
   }
 
   parked(error: PacketError): void {
     this.#failWaiting(() => error);
     this.#plan.seat.ended();
+    this.#adopting.giveUp(error);
   }
 
   // ---- inside --------------------------------------------------------------------------------------------------------
@@ -332,6 +355,7 @@ export class Pool implements CallTarget, SupervisorClient {
   async #stop(why: PacketError | undefined): Promise<void> {
     const stopped = why ?? this.#stoppedError();
     this.#refusal = stopped;
+    this.#adopting.giveUp(stopped);
     await this.#whenIdle();
     this.#hasten = (graceMs) => void this.#supervisor.stop(graceMs);
     await this.#supervisor.stop(this.#graceMs());

@@ -5,7 +5,7 @@ import { encodeError } from './error-codec.ts';
 import type { Frame, Lane, LaneSink } from './lane.ts';
 import type { ProbeOrder, ProbeReport } from './probe.ts';
 import { guardAgainstOrphanage } from './watchdog.ts';
-import { findWorkerClass, methodsOf, unbinds } from './worker-module.ts';
+import { adoptsConnections, findWorkerClass, methodsOf, unbinds } from './worker-module.ts';
 
 // The entry of the probe process: it imports worker files, reports what is in them, and is killed.
 
@@ -50,12 +50,14 @@ class ProbeProcess implements LaneSink {
       this.#refuse(found);
       return;
     }
-    const { config, workerName } = found.WorkerClass;
+    const { WorkerClass } = found;
+    const { config, workerName } = WorkerClass;
     const value: ProbeReport = {
       workerName,
       config,
-      methods: [...methodsOf(found.WorkerClass).keys()],
-      unbinds: unbinds(found.WorkerClass),
+      methods: [...methodsOf(WorkerClass).keys()],
+      unbinds: unbinds(WorkerClass),
+      adopts: adoptsConnections(WorkerClass),
     };
     try {
       this.#lane.post({ type: 'RESULT', stream: this.#current, value });

@@ -18,6 +18,8 @@ export interface ProbeReport {
   readonly methods: readonly string[];
   /** It has an `unbind` of its own. */
   readonly unbinds: boolean;
+  /** Whether it takes live connections. */
+  readonly adopts: boolean;
 }
 
 /** What the probe is told: the only frame it gets, a HELLO. */

@@ -6,6 +6,7 @@ import { type PacketError, wrapError } from '../errors.ts';
 import { type Given, resolveOptions } from '../options.ts';
 import { tell } from './delivery.ts';
 import { FrameStream, type InputEnd } from './frame-stream.ts';
+import { abandonHandles, SENDS_HANDLES, sendHandle, withoutHandle } from './handle-channel.ts';
 import type { Frame, LaneCapabilities, LaneLoss, LaneSink, MasterLane } from './lane.ts';
 import { LANE_OPTIONS, PROCESS_LANE_OPTIONS } from './lane-options.ts';
 
@@ -64,7 +65,12 @@ export function openProcessLane(options: ProcessLaneOptions, sink: ProcessLaneSi
  * ```
  */
 class ProcessLane implements MasterLane {
-  readonly capabilities: LaneCapabilities = { handles: false, transfer: false, sharedMemory: false, codec: 'v8' };
+  readonly capabilities: LaneCapabilities = {
+    handles: SENDS_HANDLES,
+    transfer: false,
+    sharedMemory: false,
+    codec: 'v8',
+  };
   readonly #sink: ProcessLaneSink;
   readonly #ending: Ending;
   readonly #gone: Promise<void>;
@@ -76,6 +82,7 @@ class ProcessLane implements MasterLane {
   #inputEnd: InputEnd | undefined;
   #exit: { readonly code: number | null; readonly signal: string | null; readonly error?: PacketError } | undefined;
   #killedForCut = false;
+  #sentHandles = false;
   #lost = false;
   #ladder: NodeJS.Timeout | undefined;
 
@@ -123,7 +130,13 @@ class ProcessLane implements MasterLane {
   }
 
   post(frame: Frame, urgent = false): boolean {
-    return this.#stream?.post(frame, urgent) ?? false;
+    const { handle } = frame;
+    if (handle === undefined) return this.#stream?.post(frame, urgent) ?? false;
+    const below = this.#stream?.post(withoutHandle(frame, handle), urgent) ?? false;
+    if (this.#child === undefined || handle.kind !== 'socket') return below;
+    this.#sentHandles = true;
+    sendHandle(this.#child, frame.stream, handle.socket);
+    return below;
   }
 
   kill(signal: NodeJS.Signals): void {
@@ -196,6 +209,7 @@ class ProcessLane implements MasterLane {
     this.#lost = true;
     clearTimeout(this.#ladder);
     this.#stream?.destroy();
+    if (this.#sentHandles && this.#child !== undefined) abandonHandles(this.#child);
     for (const output of this.#outputs) output.destroy();
     tell(() => this.#sink.lost(this.#loss()));
     this.#resolveGone();

@@ -1,3 +1,6 @@
+import type { Address } from '../transport/index.ts';
+import type { WireError } from './error-codec.ts';
+
 /**
  * What the frames of a lane between a master and its worker hold.
  *
@@ -12,6 +15,8 @@
  *   PING 0 'figures'                            PONG 0 WorkerFigures
  *   DRAIN 0 graceMs                             ERROR 0 WireError  could not boot
  *                                               BYE 0 WireError?   ends now; what it died of
+ *   HANDLE n HandOver                           HANDLE n HandOverReply
+ *   HANDLE n bytes, credit, …                   HANDLE n bytes, credit, …     where the connection is relayed
  *
  * The worker calls too, on streams of its own, from {@link WORKER_STREAMS} on:
  *
@@ -97,3 +102,25 @@ export type CellName = 'status' | 'result';
 
 /** Value of a STATUS frame. */
 export type CellValue = readonly [cell: CellName, value: unknown];
+/** The first HANDLE frame of a stream: a live connection, whose socket comes with it unless its bytes are relayed. */
+export interface HandOver {
+  readonly way: 'transfer' | 'relay';
+  readonly local: Address;
+  readonly remote: Address;
+  /** Limits and timeouts its server was given for it. */
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+/** What the master says later about a connection that has moved. */
+export type HandOverOrder = 'cut';
+
+/** What the worker says about a connection. `gone` is the last of one that has moved. */
+export type HandOverReply =
+  | { readonly adopted: 'taken' }
+  | { readonly adopted: 'gone' }
+  | { readonly adopted: 'refused'; readonly error: WireError };
+
+/** Whether a value that came in a HANDLE frame is no part of a relay's conversation. */
+export function isHandOverReply(value: unknown): value is HandOverReply {
+  return typeof value === 'object' && value !== null && 'adopted' in value;
+}

@@ -1,6 +1,7 @@
 import { PacketError } from '../errors.ts';
 import { optionError, refusedOption } from '../options.ts';
 import type { AskOptions } from '../reactor/index.ts';
+import type { AdoptSource, HandedConnection } from './live-source.ts';
 import type { OriginCalls } from './origins.ts';
 import type { CellName } from './protocol.ts';
 import type { WorkerCell } from './worker-cells.ts';
@@ -20,6 +21,8 @@ export interface FaceHost {
   ): Promise<unknown>;
   proxy(worker: string, key: string | undefined): WorkerProxy;
   cell(worker: string, key: string | undefined, name: CellName): WorkerCell;
+  /** Hands a live connection to an instance of the worker. */
+  handOver(worker: string, key: string | undefined, source: AdoptSource): Promise<HandedConnection>;
   /** Of all workers found, sorted. */
   readonly names: readonly string[];
   methodsOf(worker: string): readonly string[];
@@ -91,6 +94,7 @@ export class ProxyFaces {
         $proxy: { get: () => host.proxy(worker, options.key) },
         $status: { get: () => host.cell(worker, options.key, 'status') },
         $result: { get: () => host.cell(worker, options.key, 'result') },
+        $adopt: { value: (source: AdoptSource) => host.handOver(worker, options.key, source) },
       });
     };
     return make;

@@ -4,6 +4,9 @@ import type {
   Ask,
   AskOptions,
   AskOrigin,
+  HandOff,
+  HandOffSink,
+  LiveConnection,
   Reactor,
   WorkerService,
   WorkersInspection,
@@ -14,6 +17,7 @@ import type { Timing } from './call-watch.ts';
 import { AskCall, type Call, CallTable, NestedCall, type NestedRequest, PromiseCall, RECEIVE_DATA } from './calls.ts';
 import { type CarriedContext, captureContext, nestedContext } from './carried.ts';
 import { ValueHolder } from './held-values.ts';
+import { type AdoptSource, type HandedConnection, handOver, liveSource } from './live-source.ts';
 import { loadDefinitions, type WorkerDefinition } from './loader.ts';
 import { type OriginCalls, Origins } from './origins.ts';
 import { findDeathSignal, orphanOrder, starterFor } from './orphan-guard.ts';
@@ -209,6 +213,26 @@ class Service implements Workers, FaceHost {
 
   recordTimes(): void {
     this.#timing.on = true;
+  }
+
+  // ---- live connections ----------------------------------------------------------------------------------------------
+
+  adopt(worker: string, key: string | undefined, live: LiveConnection, sink: HandOffSink): HandOff {
+    this.checkAdopts(worker);
+    const pool = this.#pools.get(poolKey(worker, key));
+    if (pool !== undefined) return pool.adopt(live, sink);
+    throw this.#closed ? closedError(worker) : notRunningError(worker, key, this.names);
+  }
+
+  checkAdopts(worker: string): void {
+    if (this.#definition(worker).adopts) return;
+    const message = `worker "${worker}" has no adopted(), so it takes no connections`;
+    throw new PacketError('ERR_PACKET_WORKER_METHOD', message, { details: { worker, method: 'adopted' } });
+  }
+
+  async handOver(worker: string, key: string | undefined, source: AdoptSource): Promise<HandedConnection> {
+    const live = liveSource(worker, source);
+    return await handOver(live, (sink) => this.adopt(worker, key, live, sink));
   }
 
   // ---- start and stop ------------------------------------------------------------------------------------------------

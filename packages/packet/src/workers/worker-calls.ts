@@ -51,6 +51,10 @@ export class WorkerCalls implements FaceHost {
     throw notHereError('a cell');
   }
 
+  handOver(): Promise<never> {
+    return Promise.reject(notHereError('$adopt'));
+  }
+
   call(worker: string, method: string, args: readonly unknown[], options: CallOptions): Promise<unknown> {
     return new Promise((resolve, reject) => this.#send({ worker, method, options, args }, resolve, reject));
   }

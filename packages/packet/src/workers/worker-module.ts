@@ -83,7 +83,12 @@ export function unbinds(WorkerClass: WorkerClass): boolean {
   return overrides(WorkerClass, 'unbind');
 }
 
-function overrides(WorkerClass: WorkerClass, hook: 'receiveData' | 'unbind'): boolean {
+/** Whether the class takes live connections. */
+export function adoptsConnections(WorkerClass: WorkerClass): boolean {
+  return overrides(WorkerClass, 'adopted');
+}
+
+function overrides(WorkerClass: WorkerClass, hook: keyof Worker): boolean {
   let prototype: object | null = WorkerClass.prototype;
   while (prototype !== null && !isBase(prototype)) {
     if (Object.hasOwn(prototype, hook)) return true;

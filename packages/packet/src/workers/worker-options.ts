@@ -23,6 +23,10 @@ export const workerRows = {
   mailboxBytes: { kind: 'number', fallback: 67_108_864, min: 1, max: 1_099_511_627_776, unit: 'bytes' },
   /** Functions and signals lent to one instance at a time, as arguments of its calls; and as many that it lends itself. */
   leases: { kind: 'number', fallback: 1024, min: 0, max: 1_000_000, unit: 'count' },
+  /** Connections handed to one instance that it has not taken yet; more wait. */
+  handlesInFlight: { kind: 'number', fallback: 64, min: 1, max: 65_536, unit: 'connections' },
+  /** Connections that may wait for an instance, unread; more are refused. */
+  handlesWaiting: { kind: 'number', fallback: 1024, min: 0, max: 1_000_000, unit: 'connections' },
   /** Longest time from start to readiness, `workerInit` included. */
   bootDeadlineMs: { kind: 'number', fallback: 10_000, min: 1, max: 600_000, unit: 'ms' },
   /** How long a cancelled call may go on before its instance is replaced. */

@@ -1,4 +1,5 @@
 import type { AskOptions } from '../reactor/index.ts';
+import type { AdoptSource, HandedConnection } from './live-source.ts';
 import type { Worker } from './worker.ts';
 import type { WorkerCell } from './worker-cells.ts';
 import type { WorkerProxy } from './worker-proxy.ts';
@@ -58,6 +59,15 @@ export interface ProxyControls<W extends Worker> {
    * @throws PacketError `ERR_PACKET_OPTION`.
    */
   $with(options: CallOptions): TypedProxy<W>;
+  /**
+   * Hands a live connection to an instance of the worker, or to the keyed one chosen with `$with`; resolves when its `adopted` has it. Not a byte
+   * is lost: what cannot be moved stays here and its bytes travel.
+   * @throws PacketError (rejects) with the connection still the caller's: `ERR_PACKET_OPTION`, `ERR_PACKET_STATE`,
+   * `ERR_PACKET_WORKER_UNKNOWN`, `ERR_PACKET_WORKER_METHOD` for a worker without `adopted`, `ERR_PACKET_WORKER_PARKED`,
+   * `ERR_PACKET_STOPPED`, `ERR_PACKET_OVERLOADED`. With the connection closed: `ERR_PACKET_WORKER_REMOTE` when `adopted`
+   * would not have it, `ERR_PACKET_WORKER_LOST` when its worker ended meanwhile, `ERR_PACKET_ABORTED`.
+   */
+  $adopt(source: AdoptSource): Promise<HandedConnection>;
   /** The proxy object of the worker, or of the keyed instance chosen with `$with`. @throws PacketError `ERR_PACKET_WORKER_UNKNOWN`. */
   readonly $proxy: WorkerProxy;
   /** The worker's latest `status`. @throws PacketError `ERR_PACKET_WORKER_UNKNOWN`. */

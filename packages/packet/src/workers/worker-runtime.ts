@@ -1,6 +1,7 @@
 import { PacketError } from '../errors.ts';
 import type { Reactor } from '../reactor/index.ts';
 import { isThenable } from '../thenable.ts';
+import { AdoptedConnections } from './adopted-connections.ts';
 import { CallContext } from './call-context.ts';
 import { enterContext } from './carried.ts';
 import { CellSender } from './cell-sender.ts';
@@ -54,6 +55,10 @@ export class WorkerRuntime implements LaneSink {
   #reactor: Reactor | undefined;
   #methods: ReadonlyMap<string, WorkerMethod> = new Map();
   #receives = false;
+  readonly #adopted = new AdoptedConnections({
+    post: (frame) => this.#post(frame),
+    adopted: (socket) => this.#worker?.adopted(socket),
+  });
   /** Calls that have not settled; a method that returned no promise never gets here. */
   readonly #running = new Map<number, RunningCall | undefined>();
   /** Cancels that overtook their call, or came just after its answer had left. */
@@ -98,6 +103,10 @@ export class WorkerRuntime implements LaneSink {
         case 'LEASE':
           this.#calls?.lending.changed(frame);
           break;
+        case 'HANDLE':
+          if (this.#state !== ENDED) this.#adopted.frame(frame);
+          else if (frame.handle?.kind === 'socket') frame.handle.socket.destroy();
+          break;
         case 'HELLO':
           if (this.#state === WAITING) void this.#boot(frame.value as BootOrder);
           break;
@@ -121,6 +130,7 @@ export class WorkerRuntime implements LaneSink {
     this.#state = ENDED;
     for (const call of this.#running.values()) call?.abort('the master is gone');
     this.#calls?.lending.close();
+    this.#adopted.lost();
     this.#host.after(serviceRows.orphanGraceMs.fallback, () => this.#host.exit(1));
     void (begun ? this.#unbind(0) : Promise.resolve()).finally(() => this.#host.exit(1));
   }

@@ -1,5 +1,6 @@
 import { PacketError } from '../errors.ts';
-import type { AskOptions, Reactor } from '../reactor/index.ts';
+import type { AskOptions, ConnectionOptions, Reactor } from '../reactor/index.ts';
+import type { Address, DetachedSocket } from '../transport/index.ts';
 import type { CellName } from './protocol.ts';
 import type { WorkerConfig } from './worker-options.ts';
 import type { WorkerProxies } from './worker-registry.ts';
@@ -26,6 +27,17 @@ export interface WorkerAsk extends WorkerCall {
    */
   reply(value: unknown): boolean;
 }
+
+/**
+ * A live connection this worker was handed: what `this.reactor.attach` takes, with the limits and timeouts its server was
+ * given. `socket`: it is here, and no other process has it. `relay`: it stayed with its owner, its bytes come and go.
+ */
+export type AdoptedSocket = Extract<DetachedSocket, { kind: 'socket' | 'relay' }> &
+  ConnectionOptions & {
+    readonly local: Address;
+    readonly remote: Address;
+    readonly side: 'server';
+  };
 
 /** What the runtime lends a worker. */
 export interface WorkerSurroundings {
@@ -137,6 +149,15 @@ export class Worker<Status = unknown, Result = unknown> {
   /** Gets the data of `askWorker`; what it returns is the last answer. */
   receiveData(_data: unknown, _ask: WorkerAsk): unknown {
     throw new PacketError('ERR_PACKET_WORKER_METHOD', 'this worker has no receiveData');
+  }
+
+  /**
+   * Takes over a live connection that a server, or `$adopt`, handed to this worker; not a byte of it was read, or what was read comes
+   * first. Typically `this.reactor.attach(socket, MyConnection)`. It is attached when this returns, or when the promise it returns settles; what
+   * it throws, or leaves unattended, closes the connection.
+   */
+  adopted(_socket: AdoptedSocket): void | Promise<void> {
+    throw new PacketError('ERR_PACKET_WORKER_METHOD', 'this worker has no adopted(), so it takes no connections');
   }
 
   /** The worker ends in order: its calls are done. Called at most once, and not when the worker is killed. */

@@ -1,0 +1,174 @@
+import { PacketError } from '../errors.ts';
+import { isThenable } from '../thenable.ts';
+import type { DetachedSocket, FromOwner, ToOwner } from '../transport/index.ts';
+import { encodeError } from './error-codec.ts';
+import type { Frame } from './lane.ts';
+import { LaneConversation } from './lane-conversation.ts';
+import type { HandOver, HandOverReply } from './protocol.ts';
+import type { AdoptedSocket } from './worker.ts';
+
+type MovedSocket = Extract<DetachedSocket, { kind: 'socket' }>['socket'];
+
+/** What the connections handed to a worker need of it. */
+export interface AdoptedHost {
+  post(frame: Frame): void;
+  /** Gives it to the worker's `adopted`. */
+  adopted(socket: AdoptedSocket): unknown;
+}
+
+/** A connection this worker was given. */
+interface Given {
+  frame(value: unknown): void;
+  /** Closes it; the peer is told by a reset where there is no other way. */
+  close(): void;
+  /** Whether somebody reads it, or it is closed. */
+  readonly attended: boolean;
+}
+
+/**
+ * The connections a worker was given by its master, by stream.
+ *
+ *   HANDLE ──> adopted() ──> taken ──closed──> gone
+ *                  └── throws, leaves it unattended ──> refused, closed
+ */
+export class AdoptedConnections {
+  readonly #host: AdoptedHost;
+  readonly #open = new Map<number, Given>();
+
+  constructor(host: AdoptedHost) {
+    this.#host = host;
+  }
+
+  /** A HANDLE frame. */
+  frame(frame: Frame): void {
+    const { stream, value } = frame;
+    const given = this.#open.get(stream);
+    if (given !== undefined) given.frame(value);
+    else if (isHandOver(value)) this.#begin(stream, value, frame.handle);
+    // What was under way when it closed is for nobody.
+    else if (frame.handle?.kind === 'socket') frame.handle.socket.destroy();
+  }
+
+  /** The master is gone: what came from it ends with it, unless it is being served by itself. */
+  lost(): void {
+    for (const given of [...this.#open.values()]) given.close();
+  }
+
+  #begin(stream: number, order: HandOver, handle: DetachedSocket | undefined): void {
+    const { way, local, remote, options } = order;
+    let source: AdoptedSocket;
+    if (way === 'relay') {
+      const relayed = new GivenRelay(stream, this.#host, () => this.#open.delete(stream));
+      this.#open.set(stream, relayed);
+      source = { ...options, kind: 'relay', conversation: relayed.conversation, local, remote, side: 'server' };
+    } else if (handle?.kind === 'socket') {
+      const { socket } = handle;
+      this.#open.set(stream, new GivenSocket(socket, () => this.#gone(stream)));
+      source = { ...options, kind: 'socket', socket, local, remote, side: 'server' };
+    } else {
+      this.#reply(stream, { adopted: 'refused', error: encodeError(closedBefore()) });
+      return;
+    }
+    this.#adopt(stream, source);
+  }
+
+  #adopt(stream: number, source: AdoptedSocket): void {
+    try {
+      const result = this.#host.adopted(source);
+      if (isThenable(result)) {
+        void Promise.resolve(result).then(
+          () => this.#taken(stream),
+          (error: unknown) => this.#refuse(stream, error),
+        );
+        return;
+      }
+    } catch (error) {
+      this.#refuse(stream, error);
+      return;
+    }
+    this.#taken(stream);
+  }
+
+  #taken(stream: number): void {
+    const given = this.#open.get(stream);
+    if (given === undefined) return; // closed meanwhile, and told so
+    if (given.attended) this.#reply(stream, { adopted: 'taken' });
+    else this.#refuse(stream, unattended());
+  }
+
+  #refuse(stream: number, error: unknown): void {
+    const given = this.#open.get(stream);
+    if (given === undefined) return;
+    this.#open.delete(stream);
+    this.#reply(stream, { adopted: 'refused', error: encodeError(error) });
+    given.close();
+  }
+
+  #gone(stream: number): void {
+    if (this.#open.delete(stream)) this.#reply(stream, { adopted: 'gone' });
+  }
+
+  #reply(stream: number, value: HandOverReply): void {
+    this.#host.post({ type: 'HANDLE', stream, value });
+  }
+}
+
+/** A connection whose socket is here. */
+class GivenSocket implements Given {
+  readonly #socket: MovedSocket;
+
+  constructor(socket: MovedSocket, gone: () => void) {
+    this.#socket = socket;
+    // One that ended on its way has said so already.
+    if (socket.closed) setImmediate(gone);
+    else socket.once('close', gone);
+  }
+
+  get attended(): boolean {
+    const socket = this.#socket;
+    return socket.destroyed || socket.listenerCount('data') + socket.listenerCount('readable') > 0;
+  }
+
+  /** The master says one thing only: that it be cut. */
+  frame(): void {
+    this.close();
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+}
+
+/** A connection whose socket stayed with the master. */
+class GivenRelay implements Given {
+  readonly conversation: LaneConversation<ToOwner, FromOwner>;
+
+  constructor(stream: number, host: AdoptedHost, closed: () => void) {
+    this.conversation = new LaneConversation((value) => host.post({ type: 'HANDLE', stream, value }), closed);
+  }
+
+  get attended(): boolean {
+    return this.conversation.listening || this.conversation.over;
+  }
+
+  frame(value: unknown): void {
+    this.conversation.received(value);
+  }
+
+  close(): void {
+    if (this.conversation.listening) this.conversation.lost();
+    else this.conversation.close();
+  }
+}
+
+function isHandOver(value: unknown): value is HandOver {
+  return typeof value === 'object' && value !== null && 'way' in value;
+}
+
+function closedBefore(): PacketError {
+  return new PacketError('ERR_PACKET_ABORTED', 'the socket was closed before it was sent');
+}
+
+function unattended(): PacketError {
+  return new PacketError('ERR_PACKET_WORKER_METHOD', 'adopted() came back and nobody reads the connection: attach it');
+}
