@@ -50,6 +50,8 @@ export type {
   WorkerProxyContext,
   WorkerRequest,
 } from './workers/index.ts';
+// From their files: a program without workers does not load the rest.
+export { move } from './workers/move.ts';
 export { Worker } from './workers/worker.ts';
 export { WorkerProxy } from './workers/worker-proxy.ts';
 // Programs add their workers to WorkerRegistry; only what comes by a star can be added to.

@@ -17,6 +17,7 @@ export interface NumberRow {
     | 'port'
     | 'levels'
     | 'bits'
+    | 'megabytes'
     | 'count';
   /** A value outside `min..max` that switches the rule off. */
   readonly off?: number;

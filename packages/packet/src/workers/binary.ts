@@ -3,25 +3,28 @@ import { types } from 'node:util';
 /** Any memory a value can hold. */
 export type Binary = ArrayBuffer | ArrayBufferView;
 
+type Make = (memory: ArrayBuffer, at?: number, units?: number) => Binary;
+
 // The position is the number on the wire: append only.
-const KINDS: readonly { readonly name: string; readonly unit: number; make(memory: ArrayBuffer): Binary }[] = [
+const KINDS: readonly { readonly name: string; readonly unit: number; readonly make: Make }[] = [
   { name: 'ArrayBuffer', unit: 1, make: (memory) => memory },
-  { name: 'Buffer', unit: 1, make: (memory) => Buffer.from(memory) },
-  { name: 'Uint8Array', unit: 1, make: (memory) => new Uint8Array(memory) },
-  { name: 'DataView', unit: 1, make: (memory) => new DataView(memory) },
-  { name: 'Int8Array', unit: 1, make: (memory) => new Int8Array(memory) },
-  { name: 'Uint8ClampedArray', unit: 1, make: (memory) => new Uint8ClampedArray(memory) },
-  { name: 'Int16Array', unit: 2, make: (memory) => new Int16Array(memory) },
-  { name: 'Uint16Array', unit: 2, make: (memory) => new Uint16Array(memory) },
-  { name: 'Int32Array', unit: 4, make: (memory) => new Int32Array(memory) },
-  { name: 'Uint32Array', unit: 4, make: (memory) => new Uint32Array(memory) },
-  { name: 'Float32Array', unit: 4, make: (memory) => new Float32Array(memory) },
-  { name: 'Float64Array', unit: 8, make: (memory) => new Float64Array(memory) },
-  { name: 'BigInt64Array', unit: 8, make: (memory) => new BigInt64Array(memory) },
-  { name: 'BigUint64Array', unit: 8, make: (memory) => new BigUint64Array(memory) },
+  { name: 'Buffer', unit: 1, make: (memory, at, units) => Buffer.from(memory, at, units) },
+  { name: 'Uint8Array', unit: 1, make: (memory, at, units) => new Uint8Array(memory, at, units) },
+  { name: 'DataView', unit: 1, make: (memory, at, units) => new DataView(memory, at, units) },
+  { name: 'Int8Array', unit: 1, make: (memory, at, units) => new Int8Array(memory, at, units) },
+  { name: 'Uint8ClampedArray', unit: 1, make: (memory, at, units) => new Uint8ClampedArray(memory, at, units) },
+  { name: 'Int16Array', unit: 2, make: (memory, at, units) => new Int16Array(memory, at, units) },
+  { name: 'Uint16Array', unit: 2, make: (memory, at, units) => new Uint16Array(memory, at, units) },
+  { name: 'Int32Array', unit: 4, make: (memory, at, units) => new Int32Array(memory, at, units) },
+  { name: 'Uint32Array', unit: 4, make: (memory, at, units) => new Uint32Array(memory, at, units) },
+  { name: 'Float32Array', unit: 4, make: (memory, at, units) => new Float32Array(memory, at, units) },
+  { name: 'Float64Array', unit: 8, make: (memory, at, units) => new Float64Array(memory, at, units) },
+  { name: 'BigInt64Array', unit: 8, make: (memory, at, units) => new BigInt64Array(memory, at, units) },
+  { name: 'BigUint64Array', unit: 8, make: (memory, at, units) => new BigUint64Array(memory, at, units) },
 ];
 
-const BUFFER = 1;
+/** The kind of a Buffer, which structured clones make a Uint8Array of. */
+export const BUFFER = 1;
 const NUMBER_OF: ReadonlyMap<string, number> = new Map(KINDS.map((kind, number) => [kind.name, number]));
 
 // Symbol.toStringTag of %TypedArray%.prototype answers with the true kind, for subclasses and other realms too.
@@ -61,6 +64,21 @@ export function binaryFrom(kind: number, memory: Uint8Array): Binary {
   const known = KINDS[kind];
   if (known === undefined) throw new RangeError(`no binary kind ${kind}`);
   return known.make(memory.buffer as ArrayBuffer);
+}
+
+/**
+ * A view of memory that came whole: of an ArrayBuffer itself where that is the kind.
+ * @throws RangeError for a kind that {@link binaryFits} refuses, or a place outside of the memory.
+ */
+export function binaryOver(kind: number, memory: ArrayBuffer, at: number, byteLength: number): Binary {
+  const known = KINDS[kind];
+  if (known === undefined) throw new RangeError(`no binary kind ${kind}`);
+  return known.make(memory, at, byteLength / known.unit);
+}
+
+/** The memory that binary is, or is a view of. */
+export function memoryOf(binary: Binary): ArrayBufferLike {
+  return ArrayBuffer.isView(binary) ? binary.buffer : binary;
 }
 
 /** A copy with memory of its own, of the same kind. */

@@ -1,11 +1,12 @@
 import { type Given, resolveOptions } from '../options.ts';
 import { Outbox, type SlicedFrame } from './batch.ts';
-import { binaryFrom, newMemory } from './binary.ts';
+import { binaryFrom } from './binary.ts';
 import { tell } from './delivery.ts';
 import type { Frame, Lane, LaneCapabilities, LaneLoss, LaneSink, MasterLane } from './lane.ts';
 import { LANE_OPTIONS, type LaneLimits } from './lane-options.ts';
 import { type Outgoing, toOutgoing } from './outgoing.ts';
 import { patchedFrame } from './patches.ts';
+import { SlowCopy } from './slow-copy.ts';
 import { Snapshotter } from './snapshot.ts';
 
 /** A lane whose both ends are in this process. */
@@ -177,7 +178,7 @@ class InlineEnd implements MasterLane {
     this.#copies.delete(sliced.id);
     this.#outbox.finished(sliced);
     this.#settle(sliced.frame.charge - sliced.credited, 1);
-    peer.#receive([copy.frame()]);
+    peer.#receive([copiedFrame(sliced.frame, copy)]);
     return bytes + sliced.frame.snapshot.bytes;
   }
 
@@ -219,57 +220,19 @@ class InlineEnd implements MasterLane {
   }
 }
 
-/** Copies what is lent to one frame, a slice a call: one large copy would stop the loop for its page faults. */
-class SlowCopy {
-  readonly #frame: Outgoing;
-  readonly #sources: readonly Uint8Array[];
-  readonly #copies: Uint8Array[] = [];
-  #current = 0;
-  #offset = 0;
-
-  constructor(frame: Outgoing) {
-    this.#frame = frame;
-    const sources: Uint8Array[] = [];
-    for (const part of frame.snapshot.parts ?? []) if (part.kind !== 'text') sources.push(part.bytes);
-    this.#sources = frame.attachments === undefined ? sources : sources.concat(frame.attachments);
-  }
-
-  get done(): boolean {
-    return this.#current >= this.#sources.length;
-  }
-
-  /** @returns the bytes copied. */
-  step(most: number): number {
-    let left = most;
-    while (left > 0) {
-      const source = this.#sources[this.#current];
-      if (source === undefined) break;
-      const copy = this.#copies[this.#current] ?? newMemory(source.byteLength);
-      this.#copies[this.#current] = copy;
-      const slice = source.subarray(this.#offset, this.#offset + left);
-      copy.set(slice, this.#offset);
-      left -= slice.byteLength;
-      this.#offset += slice.byteLength;
-      if (this.#offset < source.byteLength) break;
-      this.#current++;
-      this.#offset = 0;
-    }
-    return most - left;
-  }
-
-  frame(): Frame {
-    const { type, stream, snapshot, attachments } = this.#frame;
-    let next = 0;
-    const memory = () => this.#copies[next++] ?? newMemory(0);
-    const parts = (snapshot.parts ?? []).map((part) => {
-      return part.kind === 'text' ? part.text : binaryFrom(part.kind, memory());
-    });
-    const { value, patches, coded } = snapshot;
-    if (attachments === undefined) return patchedFrame({ type, stream, value }, patches, parts, coded);
-    const copies = attachments.map((attachment) => {
-      const bytes = memory();
-      return Buffer.isBuffer(attachment) ? bytes : new Uint8Array(bytes.buffer);
-    });
-    return patchedFrame({ type, stream, value, attachments: copies }, patches, parts, coded);
-  }
+/** The frame as the other end gets it, from its finished copy. */
+function copiedFrame(frame: Outgoing, copy: SlowCopy): Frame {
+  const { type, stream, snapshot, attachments } = frame;
+  const kept = snapshot.parts ?? [];
+  const parts = kept.map((part, index) => {
+    if (part.kind === 'text') return part.text;
+    return part.moves === true ? part.binary : binaryFrom(part.kind, copy.copy(index));
+  });
+  const { value, patches, coded } = snapshot;
+  if (attachments === undefined) return patchedFrame({ type, stream, value }, patches, parts, coded);
+  const copies = attachments.map((attachment, index) => {
+    const bytes = copy.copy(kept.length + index);
+    return Buffer.isBuffer(attachment) ? bytes : new Uint8Array(bytes.buffer);
+  });
+  return patchedFrame({ type, stream, value, attachments: copies }, patches, parts, coded);
 }

@@ -169,6 +169,7 @@ export class Instance implements ProcessLaneSink {
   cancel(call: Call): void {
     if (this.#state === GONE || this.#calls.get(call.id) === undefined) return;
     this.#returnPath.settled(call.id);
+    this.#lane.cancelPage?.mark(call.id);
     this.#lane.post({ type: 'CANCEL', stream: call.id }, true);
     this.#table.awaitRelease(call, this.#limits.cancelGraceMs);
   }

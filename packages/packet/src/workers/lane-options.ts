@@ -44,6 +44,14 @@ export const PROCESS_LANE_OPTIONS = {
   lateOutputMs: { kind: 'number', fallback: 40, min: 0, max: 60_000, unit: 'ms' },
 } as const;
 
+/** How long the master waits for a worker thread that is to end. */
+export const THREAD_LANE_OPTIONS = {
+  /** For a thread whose lane has ended to exit by itself, before it is terminated. */
+  exitGraceMs: { kind: 'number', fallback: 1000, min: 0, max: 600_000, unit: 'ms' },
+  /** After its exit for what it printed last. */
+  lateOutputMs: { kind: 'number', fallback: 40, min: 0, max: 60_000, unit: 'ms' },
+} as const;
+
 /** What a worker process does about a master that is gone. */
 export const CHILD_LANE_OPTIONS = {
   /** From the loss of the lane until the process is ended, if it has not ended itself. */

@@ -1,5 +1,6 @@
 import type { PacketError } from '../errors.ts';
 import type { DetachedSocket } from '../transport/index.ts';
+import type { CancelPage } from './cancel-page.ts';
 
 /** What a frame is for. */
 export type FrameType =
@@ -35,7 +36,10 @@ export interface Frame {
    * the call settles.
    */
   readonly attachments?: readonly Uint8Array[];
-  /** Memory that moves instead of being copied, where `capabilities.transfer`. */
+  /**
+   * Memory of the value that moves instead of being copied, where `capabilities.transfer`; `post` takes it away. What `move`
+   * marks in the value moves as well, and is copied where nothing can move.
+   */
   readonly transfer?: readonly ArrayBuffer[];
   readonly handle?: DetachedSocket;
 }
@@ -49,11 +53,13 @@ export interface LaneCapabilities {
 }
 
 /**
- * How frames move between a master and ONE worker instance: inline, process, later thread and remote. It carries frames in
+ * How frames move between a master and ONE worker instance: inline, process, thread, later remote. It carries frames in
  * order and knows nothing of calls.
  */
 export interface Lane {
   readonly capabilities: LaneCapabilities;
+  /** Cancelled calls as both ends see them at once, where `capabilities.sharedMemory`. */
+  readonly cancelPage?: CancelPage | undefined;
   /**
    * Queues a frame. The value is snapshotted here: changing it afterwards changes nothing.
    * @param urgent Overtakes the slices of large frames already queued, of its own stream too. Not for large frames.

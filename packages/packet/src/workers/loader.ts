@@ -3,17 +3,14 @@ import type { Clock } from '../clock.ts';
 import { probeFiles } from './probe.ts';
 import { listWorkerFiles, type WorkerFile } from './worker-folder.ts';
 import { findProxyClass } from './worker-module.ts';
-import { definitionError, resolveWorkerConfig, type WorkerLimits } from './worker-options.ts';
+import { definitionError, resolveWorkerConfig, type WorkerSettings } from './worker-options.ts';
 import type { WorkerProxyClass } from './worker-proxy.ts';
 
 /** All the master knows of a worker class, without ever having imported it. */
-export interface WorkerDefinition {
+export interface WorkerDefinition extends WorkerSettings {
   readonly name: string;
   readonly file: string;
   readonly url: string;
-  readonly limits: WorkerLimits;
-  /** Node's options for its processes, beside those of all workers. */
-  readonly execArgv: readonly string[];
   readonly methods: readonly string[];
   /** It has an `unbind` of its own. */
   readonly unbinds: boolean;

@@ -25,12 +25,13 @@ const FRAME_BYTES = 24;
 
 /**
  * Takes a snapshot of a frame, or refuses it; nothing is queued.
+ * @param transfers Whether memory can move on this lane.
  * @throws PacketError `ERR_PACKET_NOT_ENCODABLE` with `details.path`.
- * @throws PacketError `ERR_PACKET_UNSUPPORTED` for handles and transfers, which these lanes do not carry.
+ * @throws PacketError `ERR_PACKET_UNSUPPORTED` for handles, and for memory to transfer where that is not possible.
  */
-export function toOutgoing(frame: Frame, snapshotter: Snapshotter, limits: LaneLimits): Outgoing {
+export function toOutgoing(frame: Frame, snapshotter: Snapshotter, limits: LaneLimits, transfers = false): Outgoing {
   const { type, stream, attachments } = frame;
-  if (frame.handle !== undefined || frame.transfer !== undefined) {
+  if (frame.handle !== undefined || (frame.transfer !== undefined && !transfers)) {
     const what = frame.handle === undefined ? 'transferred memory' : 'handles';
     throw new PacketError('ERR_PACKET_UNSUPPORTED', `this lane does not carry ${what}`, { details: { type } });
   }
@@ -39,7 +40,8 @@ export function toOutgoing(frame: Frame, snapshotter: Snapshotter, limits: LaneL
       details: { path: 'stream' },
     });
   }
-  const snapshot = snapshotter.take(frame.value);
+  const { transfer } = frame;
+  const snapshot = transfer === undefined ? snapshotter.take(frame.value) : snapshotter.take(frame.value, { transfer });
   if (attachments === undefined || attachments.length === 0) {
     const charge = FRAME_BYTES + snapshot.bytes + snapshot.partBytes;
     const big = snapshot.parts !== undefined || snapshot.bytes > limits.sliceBytes;

@@ -1,10 +1,12 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import type { ResourceLimits } from 'node:worker_threads';
 import type { Clock } from '../clock.ts';
 import type { Reactor } from '../reactor/index.ts';
 import { createInlineLane } from './inline-lane.ts';
 import type { OpenPlace } from './instance.ts';
 import type { LaneSink } from './lane.ts';
 import { openProcessLane, type ProcessLaneOptions } from './process-lane.ts';
+import { openThreadLane } from './thread-lane.ts';
 import { WorkerRuntime } from './worker-runtime.ts';
 
 /**
@@ -15,6 +17,20 @@ import { WorkerRuntime } from './worker-runtime.ts';
 export function processPlaces(execArgv: readonly string[], starter: Pick<ProcessLaneOptions, 'starter'>): OpenPlace {
   const entry = new URL('./child-main.js', import.meta.url);
   return (sink) => openProcessLane({ entry, execArgv, ...starter }, sink);
+}
+
+/** What threads are started with. */
+export interface ThreadSettings {
+  readonly name: string;
+  /** Node's options for them; undefined for those of this process. */
+  readonly execArgv: readonly string[] | undefined;
+  readonly resourceLimits: ResourceLimits | undefined;
+}
+
+/** Workers in threads of this process. */
+export function threadPlaces(settings: ThreadSettings): OpenPlace {
+  const entry = new URL('./thread-main.js', import.meta.url);
+  return (sink) => openThreadLane({ entry, ...settings }, sink);
 }
 
 /** Workers inside this process: nothing they do can be undone here, but nothing need be started. */

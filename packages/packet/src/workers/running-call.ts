@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { PacketError } from '../errors.ts';
+import type { CancelPage } from './cancel-page.ts';
 import type { WorkerAsk } from './worker.ts';
 
 /** A call as its worker's method sees it. */
@@ -7,15 +8,25 @@ export class RunningCall implements WorkerAsk {
   readonly #stream: number;
   readonly #dueAt: number;
   readonly #send: (stream: number, value: unknown) => boolean | undefined;
+  readonly #cancelPage: CancelPage | undefined;
   #controller: AbortController | undefined;
   #aborted: DOMException | undefined;
   #settled = false;
 
-  /** @param leftMs What was left of the deadline when it was sent; 0 for none. */
-  constructor(stream: number, leftMs: number, send: (stream: number, value: unknown) => boolean | undefined) {
+  /**
+   * @param leftMs What was left of the deadline when it was sent; 0 for none.
+   * @param cancelPage Where the master marks what it cancelled, on lanes that share memory.
+   */
+  constructor(
+    stream: number,
+    leftMs: number,
+    send: (stream: number, value: unknown) => boolean | undefined,
+    cancelPage: CancelPage | undefined,
+  ) {
     this.#stream = stream;
     this.#dueAt = leftMs === 0 ? Number.POSITIVE_INFINITY : performance.now() + leftMs;
     this.#send = send;
+    this.#cancelPage = cancelPage;
   }
 
   get signal(): AbortSignal {
@@ -24,6 +35,10 @@ export class RunningCall implements WorkerAsk {
       if (this.#aborted !== undefined) this.#controller.abort(this.#aborted);
     }
     return this.#controller.signal;
+  }
+
+  get cancelled(): boolean {
+    return this.#aborted !== undefined || (this.#cancelPage?.has(this.#stream) ?? false);
   }
 
   get leftMs(): number {

@@ -17,11 +17,12 @@ import type { Timing } from './call-watch.ts';
 import { AskCall, type Call, CallTable, NestedCall, type NestedRequest, PromiseCall, RECEIVE_DATA } from './calls.ts';
 import { type CarriedContext, captureContext, nestedContext } from './carried.ts';
 import { ValueHolder } from './held-values.ts';
+import type { OpenPlace } from './instance.ts';
 import { type AdoptSource, type HandedConnection, handOver, liveSource } from './live-source.ts';
 import { loadDefinitions, type WorkerDefinition } from './loader.ts';
 import { type OriginCalls, Origins } from './origins.ts';
-import { findDeathSignal, orphanOrder, starterFor } from './orphan-guard.ts';
-import { inheritedExecArgv, inlinePlaces, processPlaces } from './places.ts';
+import { findDeathSignal, type OrphanOrder, orphanOrder, starterFor } from './orphan-guard.ts';
+import { inheritedExecArgv, inlinePlaces, processPlaces, threadPlaces } from './places.ts';
 import { type CallTarget, Pool } from './pool.ts';
 import type { CellName } from './protocol.ts';
 import { checkAskOptions, type FaceHost, ProxyFaces, unknownWorkerError } from './proxy-faces.ts';
@@ -29,7 +30,7 @@ import { ProxySeat, type Watched } from './proxy-seat.ts';
 import { seal } from './seal.ts';
 import type { WorkerCell } from './worker-cells.ts';
 import { WorkerLogs } from './worker-logs.ts';
-import { serviceRows } from './worker-options.ts';
+import { serviceRows, type WorkerLimits } from './worker-options.ts';
 import type { WorkerProxy } from './worker-proxy.ts';
 import type { CallOptions, WorkerProxies } from './worker-registry.ts';
 
@@ -46,10 +47,10 @@ export interface WorkerServiceOptions {
   readonly signal?: AbortSignal | undefined;
   /** Gets the service before its workers are ready, so that it can be closed while they start. */
   readonly made?: ((workers: Workers) => void) | undefined;
-  /** Node's own options for worker processes. @defaultValue those of this process, without what concerns debugging and tests */
+  /** Node's own options for worker processes and threads. @defaultValue those of this process, without what concerns debugging and tests */
   readonly execArgv?: readonly string[] | undefined;
   /** Runs every worker so, whatever its config says: `inline` for tests. */
-  readonly transport?: 'process' | 'inline' | undefined;
+  readonly transport?: WorkerLimits['transport'] | undefined;
   /** Folder for a log file of each instance, made if it is not there. @defaultValue their output goes to this process's own */
   readonly logs?: URL | undefined;
   /** Hears what no caller hears: deaths outside calls, parking, hooks that threw. */
@@ -276,9 +277,8 @@ class Service implements Workers, FaceHost {
 
   #makePool(definition: WorkerDefinition, key: string | undefined, options: Uint8Array | undefined): Pool {
     const { name: worker, limits, url, ProxyClass } = definition;
-    const execArgv = [...(this.#options.execArgv ?? inheritedExecArgv()), ...definition.execArgv];
     const orphan = orphanOrder(this.#deathSignal, definition.unbinds);
-    const { setup, clock, makeReactor, onError, watched } = this.#options;
+    const { setup, onError, watched } = this.#options;
     const transport = this.#options.transport ?? limits.transport;
     return new Pool({
       worker,
@@ -296,10 +296,7 @@ class Service implements Workers, FaceHost {
         workers: this.#directory,
         leases: limits.leases,
       }),
-      open:
-        transport === 'inline'
-          ? inlinePlaces(clock, makeReactor)
-          : processPlaces(execArgv, starterFor(orphan, this.#deathSignal)),
+      open: this.#places(definition, transport, orphan),
       table: this.#table,
       seat: new ProxySeat(ProxyClass, worker, key, onError, watched),
       holder: this.#holder,
@@ -307,6 +304,23 @@ class Service implements Workers, FaceHost {
       timing: this.#timing,
       onError,
     });
+  }
+
+  #places(definition: WorkerDefinition, transport: WorkerLimits['transport'], orphan: OrphanOrder): OpenPlace {
+    const { name, execArgv, threadMemory } = definition;
+    const { clock, makeReactor, execArgv: all } = this.#options;
+    switch (transport) {
+      case 'inline':
+        return inlinePlaces(clock, makeReactor);
+      case 'process':
+        return processPlaces([...(all ?? inheritedExecArgv()), ...execArgv], starterFor(orphan, this.#deathSignal));
+      case 'thread': {
+        // Left alone, a thread inherits more than it could be given.
+        const own =
+          all === undefined && execArgv.length === 0 ? undefined : [...(all ?? inheritedExecArgv()), ...execArgv];
+        return threadPlaces({ name, execArgv: own, resourceLimits: threadMemory });
+      }
+    }
   }
 
   #definition(worker: string): WorkerDefinition {

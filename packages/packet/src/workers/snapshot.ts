@@ -1,15 +1,22 @@
 import { types } from 'node:util';
 import { messageOf } from '../errors.ts';
-import { type Binary, binaryKindOf, bytesOf, copyBinary } from './binary.ts';
+import { type Binary, BUFFER, binaryKindOf, bytesOf, copyBinary, memoryOf } from './binary.ts';
 import { type ClassCodec, codecOf } from './class-codecs.ts';
 import { fieldsOf } from './error-fields.ts';
 import type { LaneLimits } from './lane-options.ts';
+import { immovable, movedBinary, reopened, takeMemory } from './move.ts';
 import { atKey, classNameOf, errorClass, isPlainClass, NotEncodable, toPacketError } from './not-encodable.ts';
 import { codedCount, type PatchPlace, placeNumber } from './patches.ts';
 
 /** A part too large to stay in its value: it is lent, not copied, and travels beside the value. */
 export type LargePart =
-  | { readonly kind: number; readonly binary: Binary; readonly bytes: Uint8Array }
+  | {
+      readonly kind: number;
+      readonly binary: Binary;
+      readonly bytes: Uint8Array;
+      /** Its memory was taken from whoever had it, and need not be copied. */
+      readonly moves?: boolean;
+    }
   | { readonly kind: 'text'; readonly text: string };
 
 /** One posted value, cut loose from the sender's objects. */
@@ -35,6 +42,8 @@ export interface Snapshot {
    * of one, index in `patches` of the first patch in there. `undefined` when there are none.
    */
   readonly coded: readonly unknown[] | undefined;
+  /** Buffers inside the value, which structured clones make Uint8Arrays of; `undefined` when there are none. */
+  readonly buffers: readonly Uint8Array[] | undefined;
 }
 
 // V8's encoded sizes with their tags, rounded up: the codec relies on never being above them (two-byte strings apart).
@@ -64,6 +73,16 @@ export type Lendable = ((...args: never[]) => unknown) | AbortSignal;
  */
 export type Lend = (value: Lendable, container: object, key: unknown) => unknown;
 
+/** What a value may hold beyond plain data. */
+export interface SnapshotExtras {
+  /** For functions and signals, which are refused where it is not given. */
+  readonly lend?: Lend | undefined;
+  /** Memory that moves, beside what `move` marks in the value. */
+  readonly transfer?: readonly ArrayBuffer[] | undefined;
+}
+
+const NO_EXTRAS: SnapshotExtras = {};
+
 /**
  * Copies posted values so that nothing the sender does afterwards changes what is sent, and refuses what cannot travel.
  *
@@ -75,6 +94,7 @@ export type Lend = (value: Lendable, container: object, key: unknown) => unknown
 export class Snapshotter {
   readonly #limits: LaneLimits;
   readonly #stripSymbols: boolean;
+  readonly #shares: boolean;
   /** Prototypes of classes already judged: true when instances travel as plain data. */
   readonly #plainClasses = new WeakMap<object, boolean>();
   #busy = false;
@@ -87,6 +107,9 @@ export class Snapshotter {
   #coded: unknown[] | undefined;
   /** Instances with a codec, and their numbers in `#coded`. */
   #instances: Map<object, number> | undefined;
+  #buffers: Uint8Array[] | undefined;
+  /** Memory that moves. */
+  #moving: Set<ArrayBufferLike> | undefined;
   // The first objects of the value and their copies; then a Map takes over.
   readonly #sources: (object | undefined)[] = [];
   readonly #copies: (object | undefined)[] = [];
@@ -94,31 +117,36 @@ export class Snapshotter {
   #seen: Map<object, object> | undefined;
   #lend: Lend | undefined;
 
-  /** @param stripSymbols Needed where the copy itself is delivered; a codec drops symbol keys anyway. */
-  constructor(limits: LaneLimits, stripSymbols: boolean) {
+  /**
+   * @param stripSymbols Needed where the copy itself is delivered; a codec drops symbol keys anyway.
+   * @param shares Shared memory stays shared; else views of it are copied, and it cannot travel itself.
+   */
+  constructor(limits: LaneLimits, stripSymbols: boolean, shares = false) {
     this.#limits = limits;
     this.#stripSymbols = stripSymbols;
+    this.#shares = shares;
   }
 
   /**
-   * @param lend For functions and signals, which are refused where it is not given.
    * @throws PacketError `ERR_PACKET_NOT_ENCODABLE` with the place in `details.path`, as in `$.list[3].handler`.
    */
-  take(value: unknown, lend?: Lend): Snapshot {
+  take(value: unknown, extras: SnapshotExtras = NO_EXTRAS): Snapshot {
     // A getter of the value may post again on the same lane.
-    if (this.#busy) return new Snapshotter(this.#limits, this.#stripSymbols).take(value, lend);
+    if (this.#busy) return new Snapshotter(this.#limits, this.#stripSymbols, this.#shares).take(value, extras);
     this.#busy = true;
-    this.#lend = lend;
+    this.#lend = extras.lend;
+    if (extras.transfer !== undefined) this.#moving = new Set(extras.transfer);
     try {
       const copy = this.#copy(value, 0, undefined, 'root', undefined);
       const bytes = this.#bytes;
       const partBytes = this.#parts === undefined ? 0 : sizeOf(this.#parts);
       const mostBytes = bytes + this.#units + partBytes;
       if (mostBytes > this.#limits.maxFrameBytes) throw new NotEncodable('longer than maxFrameBytes');
+      if (this.#moving !== undefined) this.#take(this.#moving);
       // While it is empty the list stays with the snapshotter, for the next value.
       const patches = this.#patches.length === 0 ? NO_PATCHES : this.#patches;
-      const [json, parts, coded] = [this.#json, this.#parts, this.#coded];
-      return { value: copy, json, bytes, partBytes, mostBytes, parts, patches, coded };
+      const [json, parts, coded, buffers] = [this.#json, this.#parts, this.#coded, this.#buffers];
+      return { value: copy, json, bytes, partBytes, mostBytes, parts, patches, coded, buffers };
     } catch (error) {
       throw toPacketError(error);
     } finally {
@@ -144,6 +172,8 @@ export class Snapshotter {
     this.#coded = undefined;
     this.#instances = undefined;
     this.#seen = undefined;
+    this.#buffers = undefined;
+    this.#moving = undefined;
   }
 
   #copy(value: unknown, depth: number, container: object | undefined, place: PatchPlace, key: unknown): unknown {
@@ -274,6 +304,9 @@ export class Snapshotter {
     key: unknown,
   ): object {
     this.#json = false;
+    const moved = movedBinary(source);
+    if (moved !== undefined) return this.#moved(moved, container, place, key);
+    if (types.isSharedArrayBuffer(source) && this.#shares) return this.#remember(source, source);
     if (ArrayBuffer.isView(source) || types.isArrayBuffer(source)) return this.#binary(source, container, place, key);
     if (types.isMap(source)) return this.#map(source, depth);
     if (types.isSet(source)) return this.#set(source, depth);
@@ -343,13 +376,60 @@ export class Snapshotter {
   #binary(source: Binary, container: object | undefined, place: PatchPlace, key: unknown): object {
     const kind = binaryKindOf(source);
     if (kind === undefined) throw new NotEncodable(`a ${classNameOf(Object.getPrototypeOf(source))}`);
-    if (source.byteLength >= this.#limits.attachmentBytes) {
+    const moves = this.#moving?.has(memoryOf(source)) === true;
+    if (this.#shares && types.isSharedArrayBuffer(memoryOf(source))) {
+      this.#bytes += OBJECT_BYTES;
+      return this.#kept(source, kind, source);
+    }
+    if (moves || source.byteLength >= this.#limits.attachmentBytes) {
       const known = this.#parts?.findIndex((part) => part.kind !== 'text' && part.binary === source) ?? -1;
-      const index = known >= 0 ? known : this.#addPart({ kind, binary: source, bytes: bytesOf(source) });
+      const index = known >= 0 ? known : this.#addPart({ kind, binary: source, bytes: bytesOf(source), moves });
       if (index >= 0) return this.#patch(container, place, key, index);
+      if (moves) throw new NotEncodable(`more than ${this.#limits.maxAttachments} large or moved parts`);
     }
     this.#bytes += source.byteLength;
-    return this.#remember(source, copyBinary(source, kind));
+    return this.#kept(source, kind, copyBinary(source, kind));
+  }
+
+  #kept(source: Binary, kind: number, copy: Binary): object {
+    if (kind === BUFFER) {
+      this.#buffers ??= [];
+      this.#buffers.push(copy as Uint8Array);
+    }
+    return this.#remember(source, copy);
+  }
+
+  #moved(binary: Binary, container: object | undefined, place: PatchPlace, key: unknown): object {
+    const why = immovable(binary);
+    if (why !== undefined) throw new NotEncodable(why);
+    this.#moving ??= new Set();
+    this.#moving.add(memoryOf(binary));
+    return this.#binary(binary, container, place, key);
+  }
+
+  /** Nothing can be refused any more: what moves is taken away. */
+  #take(moving: ReadonlySet<ArrayBufferLike>): void {
+    const parts = this.#parts ?? [];
+    const used = new Set<ArrayBuffer>();
+    for (const part of parts) {
+      const memory = part.kind === 'text' ? undefined : memoryOf(part.binary);
+      if (memory !== undefined && moving.has(memory)) used.add(memory as ArrayBuffer);
+    }
+    if (used.size < moving.size) throw new NotEncodable('memory to transfer that is not in the value');
+    // Before the memory goes, as its views forget where they were.
+    const places = parts.map((part) => (part.kind === 'text' ? undefined : part.bytes.byteOffset));
+    const lengths = parts.map((part) => (part.kind === 'text' ? 0 : part.bytes.byteLength));
+    const list = [...used];
+    const memories = parts.map((part) =>
+      part.kind === 'text' ? -1 : list.indexOf(memoryOf(part.binary) as ArrayBuffer),
+    );
+    const taken = takeMemory(list);
+    this.#parts = parts.map((part, index) => {
+      const memory = taken[memories[index] ?? -1];
+      if (part.kind === 'text' || memory === undefined) return part;
+      const binary = reopened(part.kind, part.binary, lengths[index] ?? 0, memory, places[index] ?? 0);
+      return { kind: part.kind, binary, bytes: bytesOf(binary), moves: true };
+    });
   }
 
   #map(source: Map<unknown, unknown>, depth: number): object {

@@ -1,3 +1,4 @@
+import type { ResourceLimits } from 'node:worker_threads';
 import { PacketError } from '../errors.ts';
 import { type Given, optionError, type Resolved, resolveOptions } from '../options.ts';
 
@@ -5,8 +6,11 @@ import { type Given, optionError, type Resolved, resolveOptions } from '../optio
 export const workerRows = {
   /** Instances that share the worker's calls. */
   pool: { kind: 'number', fallback: 1, min: 1, max: 256, unit: 'workers' },
-  /** Where instances run: a process each, or inside the master (for tests: nothing isolates them there). */
-  transport: { kind: 'choice', fallback: 'process', choices: ['process', 'inline'] },
+  /**
+   * Where instances run: a process each; a thread each, which starts faster and can be given memory, and can take the whole
+   * process with it; or inside the master (for tests: nothing isolates them there).
+   */
+  transport: { kind: 'choice', fallback: 'process', choices: ['process', 'thread', 'inline'] },
   /** Whether it starts with the application. */
   autoLoad: { kind: 'boolean', fallback: true },
   /**
@@ -45,14 +49,43 @@ export const workerRows = {
   timed: { kind: 'boolean', fallback: false },
 } as const;
 
+/** Memory a thread may have; one that needs more ends with `ERR_WORKER_OUT_OF_MEMORY`. */
+export const threadMemoryRows = {
+  /** Heap of objects that stay. V8 decides where it is 0. */
+  maxOldGenerationSizeMb: { kind: 'number', fallback: 0, min: 1, max: 1_048_576, unit: 'megabytes', off: 0 },
+  /** Heap of objects just made. V8 decides where it is 0. */
+  maxYoungGenerationSizeMb: { kind: 'number', fallback: 0, min: 1, max: 65_536, unit: 'megabytes', off: 0 },
+  /** Machine code. V8 decides where it is 0. */
+  codeRangeSizeMb: { kind: 'number', fallback: 0, min: 1, max: 65_536, unit: 'megabytes', off: 0 },
+  /** Stack, for deep recursion. */
+  stackSizeMb: { kind: 'number', fallback: 4, min: 1, max: 1024, unit: 'megabytes' },
+} as const;
+
+/** What `resourceLimits` may say; bounds are in {@link threadMemoryRows}. */
+export type ThreadMemory = Given<typeof threadMemoryRows>;
+
 /** What a worker class may say in `static config`; defaults and bounds are in {@link workerRows}. */
 export type WorkerConfig = Given<typeof workerRows> & {
-  /** Node's options for its processes, after those they inherit: `['--max-old-space-size=128']`. Not for `inline`. */
+  /**
+   * Node's options for its processes, after those they inherit: `['--max-old-space-size=128']`. Threads take those of Node that a
+   * thread may have of its own, and none of V8's. Not for `inline`.
+   */
   readonly execArgv?: readonly string[] | undefined;
+  /** Most memory of each of its threads, in megabytes, and what else Node's `resourceLimits` has. Only for `thread`. */
+  readonly resourceLimits?: ThreadMemory | undefined;
 };
 
 /** A worker's options, defaults filled in. */
 export type WorkerLimits = Resolved<typeof workerRows>;
+
+/** A checked `static config`. */
+export interface WorkerSettings {
+  readonly limits: WorkerLimits;
+  /** Node's options for its processes, beside those of all workers. */
+  readonly execArgv: readonly string[];
+  /** Memory of its threads, where it says anything. */
+  readonly threadMemory: ResourceLimits | undefined;
+}
 
 /** Numbers of the worker area that no class sets for itself. */
 export const serviceRows = {
@@ -96,11 +129,7 @@ export const serviceRows = {
  * Checks a class's `static config` and fills in defaults.
  * @throws PacketError `ERR_PACKET_WORKER_DEFINITION` naming the file, the option, its bounds and the value.
  */
-export function resolveWorkerConfig(
-  worker: string,
-  file: string,
-  config: unknown,
-): { readonly limits: WorkerLimits; readonly execArgv: readonly string[] } {
+export function resolveWorkerConfig(worker: string, file: string, config: unknown): WorkerSettings {
   if (typeof config !== 'object' || config === null) {
     throw definitionError(file, `the static config of worker "${worker}" must be an object, got ${String(config)}`);
   }
@@ -108,10 +137,22 @@ export function resolveWorkerConfig(
   try {
     const execArgv: unknown = 'execArgv' in config ? (config.execArgv ?? []) : [];
     if (!isTextList(execArgv)) throw optionError(owner, 'execArgv', 'an array of strings', execArgv);
-    return { limits: resolveOptions(owner, workerRows, config, ['execArgv']), execArgv };
+    const limits = resolveOptions(owner, workerRows, config, ['execArgv', 'resourceLimits']);
+    const memory: unknown = 'resourceLimits' in config ? config.resourceLimits : undefined;
+    return { limits, execArgv, threadMemory: threadMemoryOf(owner, limits.transport, memory) };
   } catch (error) {
     throw definitionError(file, error instanceof Error ? error.message : String(error), error);
   }
+}
+
+function threadMemoryOf(owner: string, transport: string, given: unknown): ResourceLimits | undefined {
+  if (given === undefined) return undefined;
+  if (transport !== 'thread') {
+    throw optionError(owner, 'resourceLimits', `absent, as transport is "${transport}" and not "thread"`, given);
+  }
+  const resolved = resolveOptions(`${owner} resourceLimits`, threadMemoryRows, given as ThreadMemory);
+  // What is 0 is V8's to decide, by not being there.
+  return Object.fromEntries(Object.entries(resolved).filter(([, megabytes]) => megabytes > 0));
 }
 
 function isTextList(value: unknown): value is readonly string[] {

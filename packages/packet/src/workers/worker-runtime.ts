@@ -19,9 +19,9 @@ import type { WorkerFigures } from './worker-figures.ts';
 import { findWorkerClass, methodsOf, receivesData, type WorkerMethod } from './worker-module.ts';
 import { serviceRows } from './worker-options.ts';
 
-/** Where a runtime lives: a process of its own, or the master's. */
+/** Where a runtime lives: a process or thread of its own, or the master's. */
 export interface RuntimeHost {
-  /** The worker is over. In a process: exits. */
+  /** The worker is over. In a process or thread: exits. */
   exit(code: number): void;
   /** Takes care that the worker does not outlive its master. Only where it could. */
   guard?(orphan: OrphanOrder): void;
@@ -253,7 +253,7 @@ export class WorkerRuntime implements LaneSink {
   }
 
   #call(stream: number, value: CallValue): void {
-    if (this.#state !== READY || (this.#cancelled.size > 0 && this.#cancelled.delete(stream))) {
+    if (this.#state !== READY || this.#isCancelled(stream)) {
       this.#post({ type: 'BYE', stream });
       return;
     }
@@ -281,6 +281,12 @@ export class WorkerRuntime implements LaneSink {
       if (!following && this.#context.begun) this.#context.left();
     }
     this.#answered(stream, result, this.#enteredCall);
+  }
+
+  /** A cancel that overtook its call, or that was marked while an earlier call held the loop. */
+  #isCancelled(stream: number): boolean {
+    if (this.#cancelled.size > 0 && this.#cancelled.delete(stream)) return true;
+    return this.#lane?.cancelPage?.has(stream) ?? false;
   }
 
   #enter(head: CallHead | undefined, value: readonly unknown[]): unknown {
@@ -359,9 +365,8 @@ export class WorkerRuntime implements LaneSink {
     if (this.#entered === 0) {
       throw new PacketError('ERR_PACKET_STATE', 'currentCall is there only until the method first awaits');
     }
-    this.#enteredCall ??= new RunningCall(this.#entered, this.#enteredLeftMs, (stream, value) =>
-      this.#lane?.post({ type: 'EVENT', stream, value }),
-    );
+    const send = (stream: number, value: unknown) => this.#lane?.post({ type: 'EVENT', stream, value });
+    this.#enteredCall ??= new RunningCall(this.#entered, this.#enteredLeftMs, send, this.#lane?.cancelPage);
     return this.#enteredCall;
   }
 

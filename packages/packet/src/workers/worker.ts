@@ -14,6 +14,11 @@ const attachment: unique symbol = Symbol.for('@packet/core.Worker.attach');
 export interface WorkerCall {
   /** Aborted when the caller gave up or the deadline passed. A call that goes on has its worker replaced after a grace. */
   readonly signal: AbortSignal;
+  /**
+   * Whether the call was cancelled. In a thread it changes while the method runs, so that a loop without an `await` may ask
+   * each time round; elsewhere it says what `signal` says, which changes between turns of the event loop only.
+   */
+  readonly cancelled: boolean;
   /** Milliseconds left until the deadline, infinite without one; for the calls this one makes in turn. */
   readonly leftMs: number;
 }

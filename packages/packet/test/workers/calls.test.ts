@@ -7,7 +7,7 @@ import type { Gate } from './fixtures/calls/gate.ts';
 import type { Single } from './fixtures/calls/single.ts';
 import { listen, nextEvent, outcomeOf, startWorkers, TestOrigin } from './test-service.ts';
 
-for (const transport of ['process', 'inline'] as const) {
+for (const transport of ['process', 'thread', 'inline'] as const) {
   describe(`calls, ${transport} lane`, () => {
     test('of 200 connections that ask much at once each hears its own answers, in order', async (t) => {
       const { workers } = await startWorkers(t, 'calls', { transport });

@@ -3,7 +3,7 @@ import { after, afterEach, describe, test } from 'node:test';
 import { scaled, testSeed } from '@packet/testing';
 import fc from 'fast-check';
 import type { Given } from '../../src/options.ts';
-import type { Frame, LANE_OPTIONS, LaneLoss, MasterLane } from '../../src/workers/index.ts';
+import { type Frame, type LANE_OPTIONS, type LaneLoss, type MasterLane, move } from '../../src/workers/index.ts';
 import type { LaneLog } from './lane-log.ts';
 import type { LaneCommand } from './lane-worker.ts';
 
@@ -198,7 +198,6 @@ export function laneConformance(name: string, open: (options: TestedOptions) => 
         [{ a: new Proxy({ x: 1 }, {}) }, '$.a'],
         [{ a: revokedProxy() }, '$.a'],
         [{ a: [new WeakSet()] }, '$.a[0]'],
-        [[new SharedArrayBuffer(1)], '$[0]'],
         [{ blob: new Blob(['x']) }, '$.blob'],
         [{ port: port1 }, '$.port'],
         [{ signal: new AbortController().signal }, '$.signal'],
@@ -217,6 +216,7 @@ export function laneConformance(name: string, open: (options: TestedOptions) => 
           '$.deep.trap',
         ],
       ];
+      if (!tested.lane.capabilities.sharedMemory) cases.push([[new SharedArrayBuffer(1)], '$[0]']);
       for (const [value, path] of cases) {
         assert.throws(
           () => tested.lane.post({ type: 'CALL', stream: 1, value }),
@@ -299,12 +299,13 @@ export function laneConformance(name: string, open: (options: TestedOptions) => 
       await log.frame('RESULT', 2 ** 47 - 2);
     });
 
-    test('moved memory is declared impossible and refused, and so is a handle that is no unread socket', () => {
+    test('what is declared impossible is refused: memory to transfer, and a handle that is no unread socket', () => {
       const { lane } = start();
-      assert.equal(lane.capabilities.transfer, false);
-      assert.throws(() => lane.post({ type: 'CALL', stream: 1, transfer: [new ArrayBuffer(1)] }), {
-        code: 'ERR_PACKET_UNSUPPORTED',
-      });
+      if (!lane.capabilities.transfer) {
+        assert.throws(() => lane.post({ type: 'CALL', stream: 1, transfer: [new ArrayBuffer(1)] }), {
+          code: 'ERR_PACKET_UNSUPPORTED',
+        });
+      }
       assert.throws(() => lane.post({ type: 'HANDLE', stream: 1, handle: { kind: 'memory', end: {} } }), {
         code: 'ERR_PACKET_UNSUPPORTED',
       });
@@ -337,6 +338,57 @@ export function laneConformance(name: string, open: (options: TestedOptions) => 
         assert.deepEqual(back, views);
         for (const view of back) assert.equal(view.buffer?.byteLength ?? bytes, bytes);
       }
+    });
+
+    test('what is marked to move is gone for its sender, and arrives as it was, of every kind and size', async () => {
+      const tested = start({ sliceBytes: 4096 });
+      for (const bytes of [8, 1000, 100_000]) {
+        const memory = randomBytes(bytes + 16);
+        const views = (): unknown[] => [
+          Buffer.from(memory.buffer.slice(0), 8, bytes),
+          new Uint16Array(memory.buffer.slice(0), 8, bytes / 2),
+          new DataView(memory.buffer.slice(0), 8, bytes),
+          memory.buffer.slice(0, bytes),
+        ];
+        const sent = views() as ArrayBuffer[];
+        tested.lane.post({ type: 'CALL', stream: bytes, value: { list: sent.map((view) => move(view)) } });
+        for (const view of sent) assert.equal(memoryIn(view).byteLength, 0);
+        assert.deepEqual((await tested.log.frame('RESULT', bytes)).value, { list: views() });
+      }
+    });
+
+    test('views of one memory that moves stay views of one memory, where memory can move', async () => {
+      const tested = start();
+      const memory = randomBytes(100_000).buffer;
+      const value = [move(new Uint8Array(memory, 0, 50_000)), new Uint32Array(memory, 40_000, 15_000)] as const;
+      const sum = (list: Uint32Array): number => list.reduce((all, next) => all + next, 0);
+      const before = sum(value[1]);
+      tested.lane.post({ type: 'CALL', stream: 1, value });
+      const back = (await tested.log.frame('RESULT', 1)).value as [Uint8Array, Uint32Array];
+      assert.equal(back[0].byteLength, 50_000);
+      assert.equal(sum(back[1]), before);
+      assert.equal(memory.byteLength, 0);
+    });
+
+    test('memory moves once, and only what may', async () => {
+      const tested = start();
+      const memory = new Uint8Array(10);
+      const twice = move(memory);
+      tested.lane.post({ type: 'CALL', stream: 1, value: twice });
+      const refused = { code: 'ERR_PACKET_NOT_ENCODABLE', details: { path: '$.again' } };
+      assert.throws(() => tested.lane.post({ type: 'CALL', stream: 2, value: { again: twice } }), refused);
+      assert.throws(() => move(memory), { code: 'ERR_PACKET_NOT_ENCODABLE', message: /moved already/ });
+      assert.throws(() => move(new Uint8Array(new SharedArrayBuffer(8))), { code: 'ERR_PACKET_NOT_ENCODABLE' });
+      assert.throws(() => move('text' as never), { code: 'ERR_PACKET_NOT_ENCODABLE' });
+      const pooled = Buffer.from('in a pool');
+      assert.throws(() => tested.lane.post({ type: 'CALL', stream: 2, value: move(pooled) }), {
+        code: 'ERR_PACKET_NOT_ENCODABLE',
+      });
+      assert.equal(pooled.toString(), 'in a pool');
+      const kept = new Uint8Array(10);
+      assert.throws(() => tested.lane.post({ type: 'CALL', stream: 2, value: [move(kept), () => 1] }));
+      assert.equal(kept.byteLength, 10, 'what was refused stays with its sender');
+      await tested.log.frame('RESULT', 1);
     });
 
     test('large binary is found anywhere inside a value, and one that is there twice stays one', async () => {
@@ -580,10 +632,14 @@ function revokedProxy(): object {
   return proxy;
 }
 
+function memoryIn(binary: ArrayBuffer | ArrayBufferView): ArrayBufferLike {
+  return ArrayBuffer.isView(binary) ? binary.buffer : binary;
+}
+
 function openResources(): string {
   return process
     .getActiveResourcesInfo()
-    .filter((name) => /Process|Pipe|Timeout/.test(name))
+    .filter((name) => /Process|Pipe|Timeout|MessagePort|Worker/.test(name))
     .sort()
     .join();
 }

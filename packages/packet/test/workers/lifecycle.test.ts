@@ -8,7 +8,7 @@ function room(service: TestService, key: string) {
   return service.proxy<Room>('room').$with({ key });
 }
 
-for (const transport of ['process', 'inline'] as const) {
+for (const transport of ['process', 'thread', 'inline'] as const) {
   describe(`starting and stopping, ${transport} lane`, () => {
     test('a worker without autoLoad starts on demand, with options, once per key', async (t) => {
       const service = await startWorkers(t, 'keyed', { transport });

@@ -4,7 +4,7 @@ import type { SquaresProxy } from './fixtures/proxies/squares.proxy.ts';
 import type { Squares } from './fixtures/proxies/squares.ts';
 import { nextEvent, outcomeOf, startWorkers, TestOrigin } from './test-service.ts';
 
-for (const transport of ['process', 'inline'] as const) {
+for (const transport of ['process', 'thread', 'inline'] as const) {
   describe(`a proxy of one's own, ${transport} lane`, () => {
     test('merges calls, answers from what it keeps, and lets the rest pass', async (t) => {
       const { proxy } = await startWorkers(t, 'proxies', { transport });

@@ -7,7 +7,7 @@ import type { GreeterProxy } from './fixtures/serves/greeter.proxy.ts';
 import type { Greeter } from './fixtures/serves/greeter.ts';
 import { startWorkers } from './test-service.ts';
 
-for (const transport of ['process', 'inline'] as const) {
+for (const transport of ['process', 'thread', 'inline'] as const) {
   test(`a worker serves on a reactor of its own and tells its proxy of it, ${transport} lane`, async (t) => {
     const { proxy, workers } = await startWorkers(t, 'serves', { transport });
     const greeter = proxy<Greeter>('greeter');

@@ -71,12 +71,23 @@ const poolShape: Shape = {
 
 const shapes = [proxyShape, askShape, poolShape];
 
+/** The same ways to call, to workers of little memory. */
+function memoryShapes(folder: string): readonly Shape[] {
+  return [
+    { name: 'typed proxy', folder, worker: 'hungry', call: byProxy('hungry') },
+    { ...poolShape, folder, worker: 'crowd' },
+  ];
+}
+
 /** A way to lose a running call with its process. */
 interface Loss {
   readonly name: string;
   readonly method: string;
   readonly args: unknown[];
   readonly deadlineMs?: number;
+  /** The one lane it can be seen on. */
+  readonly only?: 'process' | 'thread';
+  readonly shapes?: readonly Shape[];
   check(outcome: Outcome): void;
 }
 
@@ -87,6 +98,11 @@ function checkLost(outcome: Outcome, facts: { exitCode?: number; signal?: string
   assert.equal(error.details.exitCode, facts.exitCode);
   assert.equal(error.details.signal, facts.signal);
   if (cause !== undefined) assert.equal((error.cause as Error).message, cause);
+}
+
+function checkOutOfMemory(outcome: Outcome): void {
+  checkLost(outcome, { exitCode: 1 });
+  assert.match(String(outcome.error?.message), /memory limit/);
 }
 
 const losses: readonly Loss[] = [
@@ -100,17 +116,56 @@ const losses: readonly Loss[] = [
       assert.match(String(outcome.error?.details.stderr), /thrown later/);
     },
   },
-  { name: 'SIGKILL', method: 'sigkill', args: [], check: (outcome) => checkLost(outcome, { signal: 'SIGKILL' }) },
+  {
+    name: 'SIGKILL',
+    method: 'sigkill',
+    args: [],
+    // It would end the master too: a thread has no process of its own.
+    only: 'process',
+    check: (outcome) => checkLost(outcome, { signal: 'SIGKILL' }),
+  },
   {
     name: 'out of memory',
     method: 'exhaust',
-    args: [],
+    args: ['arrays'],
+    only: 'process',
+    shapes: memoryShapes('settle-small'),
     check: (outcome) => {
       checkLost(outcome, { signal: 'SIGABRT' });
       assert.match(String(outcome.error?.details.stderr), /heap/);
     },
   },
-  { name: 'channel cut', method: 'cut', args: [], check: (outcome) => checkLost(outcome, { signal: 'SIGKILL' }) },
+  {
+    name: 'out of memory by arrays',
+    method: 'exhaust',
+    args: ['arrays'],
+    only: 'thread',
+    shapes: memoryShapes('settle-memory'),
+    check: checkOutOfMemory,
+  },
+  {
+    name: 'out of memory by strings',
+    method: 'exhaust',
+    args: ['strings'],
+    only: 'thread',
+    shapes: memoryShapes('settle-memory'),
+    check: checkOutOfMemory,
+  },
+  {
+    name: 'channel cut',
+    method: 'cut',
+    args: [],
+    only: 'process',
+    check: (outcome) => checkLost(outcome, { signal: 'SIGKILL' }),
+  },
+  {
+    name: 'channel cut',
+    method: 'cut',
+    args: [],
+    // A thread that has closed its port is told so, and ends by itself.
+    only: 'thread',
+    check: (outcome) => checkLost(outcome, { exitCode: 1 }),
+  },
   {
     name: 'endless loop',
     method: 'spin',
@@ -131,22 +186,25 @@ const losses: readonly Loss[] = [
   },
 ];
 
-for (const loss of losses) {
-  describe(`${loss.name}, process lane`, () => {
-    for (const shape of shapes) {
-      test(`${shape.name}: the call settles once, and the worker serves again`, async (t) => {
-        const service = await startWorkers(t, shape.folder);
-        const gone = nextEvent('packet:worker.exited', (event) => event.worker === shape.worker);
-        loss.check(await shape.call(service, loss.method, loss.args, loss.deadlineMs));
-        assert.deepEqual((await shape.call(service, 'echo', ['again'])).answers, ['again']);
-        await gone;
-        assert.equal(service.workers.stats().unsettled, 0);
-      });
-    }
-  });
+for (const transport of ['process', 'thread'] as const) {
+  for (const loss of losses) {
+    if (loss.only !== undefined && loss.only !== transport) continue;
+    describe(`${loss.name}, ${transport} lane`, () => {
+      for (const shape of loss.shapes ?? shapes) {
+        test(`${shape.name}: the call settles once, and the worker serves again`, async (t) => {
+          const service = await startWorkers(t, shape.folder, { transport });
+          const gone = nextEvent('packet:worker.exited', (event) => event.worker === shape.worker);
+          loss.check(await shape.call(service, loss.method, loss.args, loss.deadlineMs));
+          assert.deepEqual((await shape.call(service, 'echo', ['again'])).answers, ['again']);
+          await gone;
+          assert.equal(service.workers.stats().unsettled, 0);
+        });
+      }
+    });
+  }
 }
 
-for (const transport of ['process', 'inline'] as const) {
+for (const transport of ['process', 'thread', 'inline'] as const) {
   describe(`what costs no worker, ${transport} lane`, () => {
     for (const shape of shapes) {
       test(`${shape.name}: a result comes back`, async (t) => {
@@ -236,8 +294,8 @@ const bootShapes: readonly BootShape[] = [
   },
 ];
 
-for (const transport of ['process', 'inline'] as const) {
-  for (const bad of transport === 'process' ? (['throw', 'hang', 'exit'] as const) : (['throw', 'hang'] as const)) {
+for (const transport of ['process', 'thread', 'inline'] as const) {
+  for (const bad of transport === 'inline' ? (['throw', 'hang'] as const) : (['throw', 'hang', 'exit'] as const)) {
     describe(`boot ${bad}, ${transport} lane`, () => {
       for (const shape of bootShapes) {
         test(`${shape.name}: calls made during a first boot that fails get the reason, and nothing is left`, async (t) => {
@@ -275,7 +333,7 @@ for (const transport of ['process', 'inline'] as const) {
           // The calls in flight are lost; the one behind them waits, for an instance that never comes.
           const loop = service.proxy<Boots>(shape.worker).$with({ deadlineMs: 50 });
           const begun = Array.from({ length: shape.instances }, () =>
-            outcomeOf(transport === 'process' ? loop.exit() : loop.hang()),
+            outcomeOf(transport === 'inline' ? loop.hang() : loop.exit()),
           );
           const waiting = shape.call(service, 2);
           if (transport === 'inline') {

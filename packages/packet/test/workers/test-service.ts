@@ -9,6 +9,7 @@ import {
   createWorkerService,
   type TypedProxy,
   type Worker,
+  type WorkerLimits,
   type WorkerProxies,
   type Workers,
 } from '../../src/workers/index.ts';
@@ -27,7 +28,7 @@ export async function startWorkers(
   t: TestContext,
   set: string,
   options: {
-    readonly transport?: 'process' | 'inline';
+    readonly transport?: WorkerLimits['transport'];
     readonly clock?: Clock;
     readonly setup?: URL;
     readonly logs?: URL;
