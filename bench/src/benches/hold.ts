@@ -1,4 +1,5 @@
 import type { Bench, BenchContext, BenchOutcome } from '../bench.ts';
+import { callsBesideStream } from '../hold/calls-beside-stream.ts';
 import { deadNameServer } from '../hold/dead-name-server.ts';
 import { descriptorLimit } from '../hold/descriptor-limit.ts';
 import { frameMemory } from '../hold/frame-memory.ts';
@@ -27,6 +28,7 @@ const CHECKS: readonly HoldCheck[] = [
   restartUnderLoad,
   frameMemory,
   largeValues,
+  callsBesideStream,
   workerLoss,
   masterDeath,
   idleCalls,
