@@ -31,7 +31,7 @@ const ways: readonly { readonly name: string; readonly root: string; call: typeo
   { name: 'askWorker', root: '$[0].args[0]', call: byAsk },
 ];
 
-for (const transport of ['inline', 'process'] as const) {
+for (const transport of ['inline', 'process', 'thread'] as const) {
   for (const way of ways) {
     describe(`${way.name}, ${transport} lane`, () => {
       for (const argument of bad) {

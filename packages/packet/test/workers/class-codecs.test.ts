@@ -12,7 +12,7 @@ const setup = new URL('./fixtures/codecs-setup/values.js', import.meta.url);
 class MasterOnly {}
 registerCodec(MasterOnly, { name: 'test.master-only', encode: () => 1, decode: () => new MasterOnly() });
 
-for (const transport of ['inline', 'process'] as const) {
+for (const transport of ['inline', 'process', 'thread'] as const) {
   describe(`instances of registered classes, ${transport} lane`, () => {
     async function started(t: TestContext): Promise<TestService & { bank: TypedProxy<Bank> }> {
       const service = await startWorkers(t, 'codecs', { transport, setup });
