@@ -12,8 +12,15 @@ type Primitive = string | number | boolean | bigint | null | undefined | Nothing
 /** `void`, of a function that returns nothing. */
 type Nothing = ReturnType<() => void>;
 
-/** Copied with their type. */
-type Copied = Date | RegExp | Error | ArrayBuffer | ArrayBufferView | TravellingClasses[keyof TravellingClasses];
+/** Copied with their type; shared memory is not copied, and goes to threads only. */
+type Copied =
+  | Date
+  | RegExp
+  | Error
+  | ArrayBuffer
+  | SharedArrayBuffer
+  | ArrayBufferView
+  | TravellingClasses[keyof TravellingClasses];
 
 // biome-ignore lint/suspicious/noExplicitAny: any class at all
 type AnyClass = abstract new (...args: any) => unknown;
