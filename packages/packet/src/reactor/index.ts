@@ -42,6 +42,8 @@ export type {
   ServerOptions,
 } from './connection-options.ts';
 export { clientRows, serverRows } from './connection-options.ts';
+export type { DeferArguments, DeferOptions, DeferResult, FunctionName, ModuleUrl } from './deferring.ts';
+export { deferRows } from './deferring.ts';
 export type { DrainOptions, DrainReport } from './drain.ts';
 export { drainRows } from './drain.ts';
 export type { ErrorContext } from './error-hook.ts';

@@ -3,6 +3,7 @@ import { optionError, type Resolved, resolveOptions } from '../options.ts';
 import type { Engine } from '../transport/index.ts';
 import { watchRows } from './blocked-watch.ts';
 import type { NameResolver } from './connecting/name-resolver.ts';
+import { deferRows } from './deferring.ts';
 import { drainRows } from './drain.ts';
 import type { ErrorContext } from './error-hook.ts';
 import type { Service } from './restart/service.ts';
@@ -22,6 +23,10 @@ export interface ReactorOptions {
   readonly workerSetup?: URL | undefined;
   /** Folder that gets a log file of each worker instance with what it writes, instead of this process's own output. */
   readonly workerLogs?: URL | undefined;
+  /** Most functions given to `defer` that run at a time, in workers of their own. @defaultValue 4 */
+  readonly deferPool?: number | undefined;
+  /** Those workers end when nothing was deferred for so long, in milliseconds. @defaultValue 10000 */
+  readonly deferIdleMs?: number | undefined;
   /**
    * Hears every error thrown by a callback. Without it (and without a subscriber to `packet:reactor.error`) each becomes a
    * process warning, so that none is lost; so does one for which the hook itself throws or rejects.
@@ -37,7 +42,7 @@ export interface ReactorOptions {
   readonly resolver?: NameResolver | undefined;
 }
 
-const ROWS: typeof drainRows & typeof watchRows = { ...drainRows, ...watchRows };
+const ROWS: typeof drainRows & typeof watchRows & typeof deferRows = { ...drainRows, ...watchRows, ...deferRows };
 const OTHER_NAMES = ['workers', 'workerSetup', 'workerLogs', 'onError', 'service', 'clock', 'engine', 'resolver'];
 
 /** Fills in defaults. @throws PacketError `ERR_PACKET_OPTION`. */

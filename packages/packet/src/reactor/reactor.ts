@@ -24,6 +24,14 @@ import {
   type ServerOptions,
 } from './connection-options.ts';
 import type { Overdue } from './deadline.ts';
+import {
+  checkDeferred,
+  type DeferArguments,
+  type DeferOptions,
+  type DeferResult,
+  type FunctionName,
+  type ModuleUrl,
+} from './deferring.ts';
 import { type DrainOptions, type DrainReport, OpenConnections, resolveDrain } from './drain.ts';
 import { ErrorHook } from './error-hook.ts';
 import { type AdoptedBy, checkHandOver, isAdoptedBy } from './handing-over.ts';
@@ -50,6 +58,7 @@ import type { WorkerService } from './worker-service.ts';
 export class Reactor {
   readonly #options: ReactorOptions;
   readonly #drainMs: number;
+  readonly #defer: { readonly pool: number; readonly idleMs: number };
   readonly #clock: Clock;
   readonly #engine: Engine;
   readonly #watch: BlockedWatch;
@@ -71,6 +80,8 @@ export class Reactor {
   #resolveStopped: (report: DrainReport) => void = () => undefined;
   #workers: WorkerService | undefined;
   #started: Promise<void> | undefined;
+  /** The workers of one that has no folder of them, once it defers. */
+  #deferring: Promise<void> | undefined;
   /** Ends the reading of the worker folder, which may hang in a file's import. */
   readonly #givenUp = new AbortController();
   #stopping: Promise<DrainReport> | undefined;
@@ -86,8 +97,9 @@ export class Reactor {
    * @throws PacketError `ERR_PACKET_OPTION`.
    */
   constructor(options: ReactorOptions = {}) {
-    const { drainMs, blockedWarnMs } = resolveReactorOptions(options);
+    const { drainMs, blockedWarnMs, deferPool, deferIdleMs } = resolveReactorOptions(options);
     this.#drainMs = drainMs;
+    this.#defer = { pool: deferPool, idleMs: deferIdleMs };
     checkResolver('Reactor', options.resolver);
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
@@ -331,6 +343,33 @@ export class Reactor {
     await this.#service('stopWorker').stop(name, key);
   }
 
+  /**
+   * Runs a function that a module exports, in a worker that is started with the first such call, and returns what it returns: for
+   * functions that would block the event loop. The module is imported there, never here. Arguments and results travel as those of workers do;
+   * the deadline is that of workers, 30 seconds, unless given. One that computes on when it is cancelled is stopped by force.
+   *
+   * With a {@link ModuleUrl} names, arguments and result are typed.
+   * @throws PacketError `ERR_PACKET_WORKER_DEFINITION` when the module cannot be imported, `ERR_PACKET_WORKER_METHOD` when it exports
+   * no such function, `ERR_PACKET_WORKER_REMOTE` with what the function threw as its cause, `ERR_PACKET_OPTION`, `ERR_PACKET_STOPPED`,
+   * `ERR_PACKET_STATE` before its workers have started, and as every call to a worker.
+   */
+  async defer<M, F extends FunctionName<M>>(
+    module: ModuleUrl<M>,
+    name: F,
+    args: DeferArguments<M, F>,
+    options: DeferOptions = {},
+  ): Promise<DeferResult<M, F>> {
+    checkDeferred(module, name, args, options);
+    this.#checkNotDrained('defer');
+    if (this.#options.workers === undefined) {
+      this.#deferring ??= this.#makeWorkers();
+      await this.#deferring;
+    }
+    const workers = this.#options.workers === undefined ? this.#workers : this.#service('defer');
+    if (workers === undefined) throw new PacketError('ERR_PACKET_STOPPED', 'defer: the reactor is stopped');
+    return (await workers.defer(module, name, args as readonly unknown[], options)) as DeferResult<M, F>;
+  }
+
   // ---- the whole -----------------------------------------------------------------------------------------------------
 
   /** Connections of all servers and clients, those being opened included, and nothing else. */
@@ -347,7 +386,7 @@ export class Reactor {
       uptimeMs: this.#clock.now() - this.#madeAt,
       ...this.#counts.stats(),
       ...this.#connections.traffic(),
-      workers: this.#ready ? this.#workers?.stats() : undefined,
+      workers: this.#ready || this.#deferring !== undefined ? this.#workers?.stats() : undefined,
     };
   }
 
@@ -357,7 +396,9 @@ export class Reactor {
    * @throws PacketError `ERR_PACKET_STATE` without workers that have started.
    */
   async inspectWorkers(): Promise<WorkersInspection> {
-    return await this.#service('inspectWorkers').inspect();
+    // Without a folder there are only those that deferred functions run in, from the first on.
+    const deferring = this.#deferring === undefined ? undefined : this.#workers;
+    return await (deferring ?? this.#service('inspectWorkers')).inspect();
   }
 
   /**
@@ -380,7 +421,7 @@ export class Reactor {
     } finally {
       this.#starting.delete(listening);
     }
-    if (this.#ready) this.#workers?.recordTimes();
+    this.#workers?.recordTimes();
     this.#inspections.add(server);
   }
 
@@ -431,7 +472,7 @@ export class Reactor {
     this.#givenUp.abort();
     // First those that run or are starting, then those a start still under way came to.
     await this.#workers?.close(Math.max(0, drainMs - (this.#clock.now() - begun)));
-    await this.#started?.catch(() => undefined);
+    await Promise.allSettled([this.#started, this.#deferring]);
     await this.#workers?.close(0);
     this.#timers.cancelAll();
     await Promise.all([...this.#inspections].map((server) => server.close()));
@@ -443,24 +484,29 @@ export class Reactor {
 
   async #inspect(what: string, title: string | undefined): Promise<object> {
     if (what !== 'workers') throw new PacketError('ERR_PACKET_UNSUPPORTED', `there is no "${what}" to get`);
-    const workers = this.#ready ? await this.#workers?.inspect() : undefined;
+    const workers = await this.#workers?.inspect();
     return { pid: process.pid, title, ...this.stats(), workers };
   }
 
   async #startWorkers(): Promise<void> {
+    if (this.#options.workers !== undefined) await this.#makeWorkers();
+  }
+
+  async #makeWorkers(): Promise<void> {
     const { workers: folder, workerSetup: setup, workerLogs: logs } = this.#options;
-    if (folder === undefined) return;
     // The one arrow from the reactor to the workers, taken only by programs that have some.
     const { createWorkerService } = await import('../workers/index.ts');
     await createWorkerService({
       folder,
       setup,
       logs,
+      defer: this.#defer,
       clock: this.#clock,
       makeReactor: () => new Reactor(),
       signal: this.#givenUp.signal,
       made: (workers) => {
         this.#workers = workers;
+        if (this.#inspections.size > 0) workers.recordTimes();
         // Stopped while the folder was read.
         if (this.#stopping !== undefined) void workers.close(0);
       },

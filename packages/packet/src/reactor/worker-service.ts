@@ -3,6 +3,7 @@ import type { PacketError } from '../errors.ts';
 import type { HandOffWay } from '../events.ts';
 import type { Address, SecureSink, Transport } from '../transport/index.ts';
 import type { WorkerProxies } from '../workers/index.ts';
+import type { DeferOptions } from './deferring.ts';
 import type { WorkersInspection } from './worker-inspection.ts';
 
 export type { HandOffWay } from '../events.ts';
@@ -124,6 +125,8 @@ export interface WorkerService {
   ask(origin: AskOrigin, worker: string, data: unknown, options: AskOptions): Ask;
   /** Typed proxies by worker name; bound to `origin` when given: its calls are cancelled with it. */
   proxies(origin?: AskOrigin): WorkerProxies;
+  /** Runs an exported function of a module in a place of its own. */
+  defer(module: URL, name: string, args: readonly unknown[], options: DeferOptions): Promise<unknown>;
   /** The origin is gone: its pending calls are cancelled, late answers dropped and counted. */
   originClosed(origin: AskOrigin): void;
   /**

@@ -122,7 +122,7 @@ function unknownMethodError(worker: string, method: string, methods: readonly st
 }
 
 /** Checks the options of a call. @throws PacketError `ERR_PACKET_OPTION`. */
-function checkCallOptions(worker: string, options: CallOptions): CallOptions {
+export function checkCallOptions(worker: string, options: CallOptions): CallOptions {
   checkOptions(worker, options, CALL_OPTIONS);
   const { signal } = options;
   if (signal !== undefined && !(signal instanceof AbortSignal)) {

@@ -4,6 +4,7 @@ import type {
   Ask,
   AskOptions,
   AskOrigin,
+  DeferOptions,
   HandOff,
   HandOffSink,
   LiveConnection,
@@ -16,6 +17,7 @@ import { cancelledError, cycleError } from './call-errors.ts';
 import type { Timing } from './call-watch.ts';
 import { AskCall, type Call, CallTable, NestedCall, type NestedRequest, PromiseCall, RECEIVE_DATA } from './calls.ts';
 import { type CarriedContext, captureContext, nestedContext } from './carried.ts';
+import { DEFER, type DeferHost, type DeferPlan, Deferrals, deferDefinition } from './deferrals.ts';
 import { ValueHolder } from './held-values.ts';
 import type { OpenPlace } from './instance.ts';
 import { type AdoptSource, type HandedConnection, handOver, liveSource } from './live-source.ts';
@@ -25,7 +27,7 @@ import { findDeathSignal, type OrphanOrder, orphanOrder, starterFor } from './or
 import { inheritedExecArgv, inlinePlaces, processPlaces, threadPlaces } from './places.ts';
 import { type CallTarget, Pool } from './pool.ts';
 import type { CellName } from './protocol.ts';
-import { checkAskOptions, type FaceHost, ProxyFaces, unknownWorkerError } from './proxy-faces.ts';
+import { checkAskOptions, checkCallOptions, type FaceHost, ProxyFaces, unknownWorkerError } from './proxy-faces.ts';
 import { ProxySeat, type Watched } from './proxy-seat.ts';
 import { seal } from './seal.ts';
 import type { WorkerCell } from './worker-cells.ts';
@@ -36,8 +38,8 @@ import type { CallOptions, WorkerProxies } from './worker-registry.ts';
 
 /** What {@link createWorkerService} is made from. */
 export interface WorkerServiceOptions {
-  /** Folder of worker files, read once. */
-  readonly folder: URL;
+  /** Folder of worker files, read once; without one there are only deferred functions. */
+  readonly folder?: URL | undefined;
   /** Module that each worker, and the probe that reads the folder, imports before anything else. */
   readonly setup?: URL | undefined;
   readonly clock: Clock;
@@ -53,6 +55,8 @@ export interface WorkerServiceOptions {
   readonly transport?: WorkerLimits['transport'] | undefined;
   /** Folder for a log file of each instance, made if it is not there. @defaultValue their output goes to this process's own */
   readonly logs?: URL | undefined;
+  /** How functions are deferred; without it none are. */
+  readonly defer?: DeferPlan | undefined;
   /** Hears what no caller hears: deaths outside calls, parking, hooks that threw. */
   readonly onError: (error: unknown, where: string) => void;
   /** Runs a hook of a proxy so that one that holds the event loop is told of. @defaultValue plainly */
@@ -73,7 +77,8 @@ const GONE = 'the connection that asked is gone';
 export async function createWorkerService(options: WorkerServiceOptions): Promise<Workers> {
   const logs = options.logs === undefined ? undefined : new WorkerLogs(options.logs, options.onError);
   const deathSignal = await findDeathSignal();
-  const definitions = await loadDefinitions({ ...options, deathSignal });
+  const { folder } = options;
+  const definitions = folder === undefined ? [] : await loadDefinitions({ ...options, folder, deathSignal });
   const service = new Service(options, definitions, deathSignal, logs);
   options.made?.(service);
   try {
@@ -96,6 +101,7 @@ class Service implements Workers, FaceHost {
   readonly #faces: ProxyFaces;
   readonly #logs: WorkerLogs | undefined;
   readonly #timing: Timing = { on: false };
+  readonly #deferrals: Deferrals | undefined;
   readonly names: readonly string[];
   /** All workers with their methods, for workers that call them. */
   readonly #directory: Readonly<Record<string, readonly string[]>>;
@@ -110,8 +116,11 @@ class Service implements Workers, FaceHost {
     this.#options = options;
     this.#logs = logs;
     this.#deathSignal = deathSignal;
-    this.#definitions = new Map(definitions.map((definition) => [definition.name, definition]));
-    this.names = [...this.#definitions.keys()].sort();
+    this.names = definitions.map(({ name }) => name).sort();
+    const { defer, clock } = options;
+    const own = defer === undefined ? [] : [deferDefinition(defer)];
+    this.#definitions = new Map([...definitions, ...own].map((definition) => [definition.name, definition]));
+    this.#deferrals = defer === undefined ? undefined : new Deferrals(this.#deferHost(clock), defer);
     this.#directory = Object.fromEntries(this.names.map((name) => [name, this.methodsOf(name)]));
     this.#table = new CallTable(options.clock, this.#origins, options.onError);
     this.#faces = new ProxyFaces(this);
@@ -119,8 +128,8 @@ class Service implements Workers, FaceHost {
   }
 
   async startAll(): Promise<void> {
-    const own = [...this.#definitions.values()].filter((definition) => definition.limits.autoLoad);
-    await Promise.all(own.map((definition) => this.start(definition.name, {})));
+    const own = this.names.filter((name) => this.#definition(name).limits.autoLoad);
+    await Promise.all(own.map((name) => this.start(name, {})));
   }
 
   // ---- calls ---------------------------------------------------------------------------------------------------------
@@ -170,6 +179,12 @@ class Service implements Workers, FaceHost {
       if (signal !== undefined) call.listen(signal, () => this.#cancel(call, ABORTED, signal.reason));
       this.#submit(target, call, signal);
     });
+  }
+
+  async defer(module: URL, name: string, args: readonly unknown[], options: DeferOptions): Promise<unknown> {
+    if (this.#closed) throw closedError(DEFER);
+    if (this.#deferrals === undefined) throw unknownWorkerError(DEFER, this.names);
+    return await this.#deferrals.run(module, name, args, checkCallOptions(DEFER, options));
   }
 
   proxies(origin?: AskOrigin): WorkerProxies {
@@ -268,12 +283,22 @@ class Service implements Workers, FaceHost {
 
   async close(graceMs: number): Promise<void> {
     this.#closed = true;
+    this.#deferrals?.close();
     await Promise.all([...this.#pools.values()].map((pool) => pool.stop(graceMs)));
     this.#pools.clear();
     await this.#logs?.close();
   }
 
   // ---- inside --------------------------------------------------------------------------------------------------------
+
+  #deferHost(clock: Clock): DeferHost {
+    return {
+      clock,
+      start: () => this.start(DEFER, {}),
+      stop: () => this.stop(DEFER),
+      call: (args, options) => this.call(DEFER, 'run', args, options, undefined),
+    };
+  }
 
   #makePool(definition: WorkerDefinition, key: string | undefined, options: Uint8Array | undefined): Pool {
     const { name: worker, limits, url, ProxyClass } = definition;
