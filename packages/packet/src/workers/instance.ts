@@ -231,7 +231,7 @@ export class Instance implements ProcessLaneSink {
     return {
       state: this.#state === BOOTING ? 'booting' : this.#state === READY ? 'ready' : 'ending',
       pid: this.facts.pid,
-      threadId: undefined,
+      threadId: this.#lane.threadId,
       uptimeMs: now - this.startedAt,
       running: this.#calls.size,
       calls,

@@ -78,6 +78,8 @@ export interface Lane {
 export interface MasterLane extends Lane {
   /** The operating system's id of the worker; `undefined` where it has none, and when it did not start. */
   readonly pid: number | undefined;
+  /** Of a worker that is a thread. */
+  readonly threadId?: number | undefined;
   /** Sends the worker a signal; inline, ends it as if by that signal. `lost` follows. */
   kill(signal: NodeJS.Signals): void;
 }

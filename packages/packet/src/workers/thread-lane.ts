@@ -98,6 +98,10 @@ class ThreadLane implements MasterLane {
     this.#stream = new PortStream(port1, limits, sink, (how) => this.#inputEnded(how));
   }
 
+  get threadId(): number | undefined {
+    return this.#thread?.threadId;
+  }
+
   get pendingBytes(): number {
     return this.#stream?.pendingBytes ?? 0;
   }
