@@ -15,6 +15,6 @@ export async function offerInspection(reactor: Reactor, title: string): Promise<
 }
 
 /** Where the server of a process can be looked at. */
-export function socketPath(folder: string, pid: number): string {
+function socketPath(folder: string, pid: number): string {
   return join(folder, `${pid}.sock`);
 }
