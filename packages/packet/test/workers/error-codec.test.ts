@@ -25,6 +25,14 @@ describe('errors that cross a lane', () => {
     assert.equal('handle' in cause, false);
   });
 
+  test('that are no AggregateError keep their parts too', () => {
+    const error = Object.assign(new TypeError('several'), { errors: [new RangeError('one'), 'two'] });
+    const back = travel(error) as typeof error;
+    assert.ok(back instanceof TypeError);
+    assert.ok(back.errors[0] instanceof RangeError);
+    assert.equal(back.errors[1], 'two');
+  });
+
   test('keep a name of their own', () => {
     class Odd extends TypeError {
       override name = 'Odd';

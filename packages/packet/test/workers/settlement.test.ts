@@ -212,7 +212,7 @@ for (const transport of ['process', 'thread', 'inline'] as const) {
         assert.deepEqual(await shape.call(service, 'later', [{ n: 1n }]), { answers: [{ n: 1n }] });
       });
 
-      test(`${shape.name}: an error comes back with name, message, cause and the worker's stack`, async (t) => {
+      test(`${shape.name}: an error comes back with name, message, cause, the worker's stack and which worker it was`, async (t) => {
         const service = await startWorkers(t, shape.folder, { transport });
         const { error } = await shape.call(service, 'fail', ['no good']);
         assert.equal(error?.code, 'ERR_PACKET_WORKER_REMOTE');
@@ -221,6 +221,7 @@ for (const transport of ['process', 'thread', 'inline'] as const) {
         assert.equal(cause.message, 'no good');
         assert.match(String(cause.stack), /misbehave/);
         assert.match(String(error.details.remoteStack), /misbehave/);
+        assert.equal(typeof error.details.index, 'number', 'which instance it was');
         assert.equal((cause.cause as Error).message, 'the cause');
       });
 
