@@ -6,7 +6,7 @@ import { benchRoot } from './paths.ts';
 import type { Fact } from './report/report.ts';
 
 /** npm packages that are measured beside ours. */
-const PEER_PACKAGES = ['piscina', 'poolifier'];
+const PEER_PACKAGES = ['piscina', 'poolifier', 'tinypool', 'workerpool'];
 
 /** Debian's Python, whose packages are measured; another one earlier in PATH has them not. */
 export const PYTHON = '/usr/bin/python3';

@@ -11,6 +11,8 @@ import type { Comparison, Failure, GoalRow, Missing, Role } from '../report/repo
 const CHANNEL = 'raw MessageChannel';
 const CLUSTER = 'poolifier cluster';
 const PROCESS = 'packet, process worker';
+const THREAD = 'packet, thread worker';
+const PISCINA = 'Piscina';
 
 /** One column: what is called how, and what is asked of ours. */
 interface Load {
@@ -18,7 +20,7 @@ interface Load {
   readonly payload: PayloadKind;
   readonly outstanding: number;
   readonly bases: readonly string[];
-  readonly goals: readonly { readonly base: string; readonly atLeast: number }[];
+  readonly goals: readonly { readonly of: string; readonly base: string; readonly atLeast: number }[];
 }
 
 const LOADS: readonly Load[] = [
@@ -27,16 +29,20 @@ const LOADS: readonly Load[] = [
     payload: 'object',
     outstanding: 1,
     bases: [CHANNEL],
-    goals: [{ base: CHANNEL, atLeast: 0.9 }],
+    goals: [
+      { of: PROCESS, base: CHANNEL, atLeast: 0.9 },
+      { of: THREAD, base: CHANNEL, atLeast: 0.9 },
+    ],
   },
   {
     title: '64 outstanding, 100 B object',
     payload: 'object',
     outstanding: 64,
-    bases: [CHANNEL, CLUSTER],
+    bases: [CHANNEL, CLUSTER, PISCINA],
     goals: [
-      { base: CHANNEL, atLeast: 0.8 },
-      { base: CLUSTER, atLeast: 2 },
+      { of: PROCESS, base: CHANNEL, atLeast: 0.8 },
+      { of: PROCESS, base: CLUSTER, atLeast: 2 },
+      { of: THREAD, base: PISCINA, atLeast: 2 },
     ],
   },
   {
@@ -44,7 +50,14 @@ const LOADS: readonly Load[] = [
     payload: 'binary',
     outstanding: 1,
     bases: [CHANNEL],
-    goals: [{ base: CHANNEL, atLeast: 1 }],
+    goals: [{ of: PROCESS, base: CHANNEL, atLeast: 1 }],
+  },
+  {
+    title: '1 outstanding, 1 MB binary, moved where it can be',
+    payload: 'moved',
+    outstanding: 1,
+    bases: [CHANNEL],
+    goals: [{ of: THREAD, base: CHANNEL, atLeast: 10 }],
   },
 ];
 const FULL_TIMES = { warmUpMs: 500, measureMs: 600 } as const;
@@ -63,14 +76,17 @@ interface Library {
 }
 
 const BOTH: readonly PayloadKind[] = ['object', 'binary'];
+const ALL: readonly PayloadKind[] = [...BOTH, 'moved'];
 
 const LIBRARIES: readonly Library[] = [
-  { name: CHANNEL, role: 'base', program: 'message-channel', args: [], carries: BOTH },
-  { name: `${CHANNEL} again`, role: 'same', program: 'message-channel', args: [], carries: BOTH },
+  { name: CHANNEL, role: 'base', program: 'message-channel', args: [], carries: ALL },
+  { name: `${CHANNEL} again`, role: 'same', program: 'message-channel', args: [], carries: ALL },
+  { name: `${CHANNEL}, transfer`, role: 'peer', program: 'message-channel', args: ['transfer'], carries: ['moved'] },
+  { name: THREAD, role: 'ours', program: 'packet-worker', args: ['thread'], carries: ALL },
   { name: PROCESS, role: 'ours', program: 'packet-worker', args: ['process'], carries: BOTH },
   { name: 'packet, inline worker', role: 'ours', program: 'packet-worker', args: ['inline'], carries: BOTH },
   { name: 'raw child IPC', role: 'peer', program: 'child-ipc', args: [], carries: BOTH },
-  { name: 'Piscina', role: 'peer', program: 'piscina', args: [], peer: 'piscina', carries: BOTH },
+  { name: PISCINA, role: 'peer', program: 'piscina', args: [], peer: 'piscina', carries: BOTH },
   {
     name: 'poolifier thread',
     role: 'peer',
@@ -79,6 +95,8 @@ const LIBRARIES: readonly Library[] = [
     peer: 'poolifier',
     carries: BOTH,
   },
+  { name: 'tinypool', role: 'peer', program: 'tinypool', args: [], peer: 'tinypool', carries: BOTH },
+  { name: 'workerpool thread', role: 'peer', program: 'workerpool', args: [], peer: 'workerpool', carries: BOTH },
   {
     name: CLUSTER,
     role: 'peer',
@@ -138,9 +156,9 @@ function contenderOf(library: Library, shape: CallShape, context: BenchContext):
 }
 
 function goalsOf(load: Load): readonly RatioGoal[] {
-  return load.goals.map(({ base, atLeast }) => ({
-    name: `process worker, ${load.title}`,
-    contender: PROCESS,
+  return load.goals.map(({ of, base, atLeast }) => ({
+    name: `${of}, ${load.title}`,
+    contender: of,
     base,
     atLeast,
   }));

@@ -1,8 +1,8 @@
 import { deepStrictEqual } from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** What a call carries to the worker and back. */
-export type PayloadKind = 'object' | 'binary';
+/** What a call carries to the worker and back; `moved` is binary that each side hands on, where it can. */
+export type PayloadKind = 'object' | 'binary' | 'moved';
 
 /** One sample of call rates, given on the command line. */
 export interface CallShape {
@@ -37,7 +37,7 @@ export function shapeArguments(shape: CallShape): readonly string[] {
 export function parseShape(args: readonly string[]): CallShape {
   const [payload, outstanding, warmUpMs, measureMs] = args;
   return {
-    payload: payload === 'binary' ? 'binary' : 'object',
+    payload: payload === 'binary' || payload === 'moved' ? payload : 'object',
     outstanding: Number(outstanding),
     warmUpMs: Number(warmUpMs),
     measureMs: Number(measureMs),
@@ -46,7 +46,7 @@ export function parseShape(args: readonly string[]): CallShape {
 
 /** The value of one kind. */
 export function payloadOf(kind: PayloadKind): Payload {
-  if (kind === 'binary') return new Uint8Array(BINARY_BYTES).fill(7);
+  if (kind !== 'object') return new Uint8Array(BINARY_BYTES).fill(7);
   return { id: 123456, name: 'connection', path: '/rooms/42/topic', at: 1760000000000, ok: true, tags: ['one', 'two'] };
 }
 
@@ -81,12 +81,16 @@ export class Meter {
 /** Calls in as many loops as the shape has calls outstanding, prints the rate and ends the process. */
 export async function runCalls(call: (payload: Payload) => Promise<unknown>): Promise<void> {
   const shape = parseShape(process.argv.slice(2));
-  const payload = payloadOf(shape.payload);
-  checkAnswer(await call(payload), payload);
+  const moves = shape.payload === 'moved';
+  const shared = payloadOf(shape.payload);
+  checkAnswer(await call(payloadOf(shape.payload)), shared);
   const meter = new Meter();
   const loop = async (): Promise<void> => {
+    let payload = moves ? payloadOf(shape.payload) : shared;
     while (meter.running) {
-      await call(payload);
+      const answer = await call(payload);
+      // What was handed on has come back.
+      if (moves) payload = answer as Payload;
       meter.answered();
     }
   };
@@ -95,10 +99,14 @@ export async function runCalls(call: (payload: Payload) => Promise<unknown>): Pr
   finish(rate);
 }
 
-/** The same for a bare channel, without a promise per call: `post` sends one, `onAnswer` says what to do with each answer. */
+/**
+ * The same for a bare channel, without a promise per call: `post` sends one, `onAnswer` says what to do with each answer.
+ * @param moves What was posted is gone, and its answer is posted next.
+ */
 export async function runBare(
   post: (payload: Payload) => void,
   onAnswer: (handler: (answer: unknown) => void) => void,
+  moves = false,
 ): Promise<void> {
   const shape = parseShape(process.argv.slice(2));
   const payload = payloadOf(shape.payload);
@@ -112,12 +120,12 @@ export async function runBare(
         return;
       }
       meter.answered();
-      if (meter.running) post(payload);
+      if (meter.running) post(moves ? (answer as Payload) : payload);
     });
   });
-  post(payload);
+  post(payloadOf(shape.payload));
   checkAnswer(await started, payload);
-  for (let sent = 0; sent < shape.outstanding; sent++) post(payload);
+  for (let sent = 0; sent < shape.outstanding; sent++) post(moves ? payloadOf(shape.payload) : payload);
   finish(await meter.measure(shape));
 }
 

@@ -57,7 +57,7 @@ export function immovable(binary: Binary): string | undefined {
 export function takeMemory(memories: readonly ArrayBuffer[]): readonly ArrayBuffer[] {
   const taken = structuredClone(memories, { transfer: [...memories] });
   // Node 20 copies what may not move, without a word.
-  if (!memories.every(isDetached)) throw new TypeError('memory of a pool cannot move');
+  if (memories.some((memory) => memory.byteLength > 0)) throw new TypeError('memory of a pool cannot move');
   return taken;
 }
 
