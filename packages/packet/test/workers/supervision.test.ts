@@ -10,7 +10,7 @@ import { ManualClock } from '../../src/clock.ts';
 import type { Boots } from './fixtures/boot/boots.ts';
 import type { Pair } from './fixtures/boot/pair.ts';
 import type { Misbehave } from './fixtures/settle/misbehave.ts';
-import { nextEvent, outcomeOf, startWorkers } from './test-service.ts';
+import { listen, nextEvent, outcomeOf, startWorkers } from './test-service.ts';
 
 function flagFile(t: TestContext): { flag: string; spoil(): void; repair(): void } {
   const folder = mkdtempSync(join(tmpdir(), 'packet-boot-'));
@@ -50,6 +50,39 @@ describe('restarts', () => {
     repair();
     await workers.start('boots', {});
     assert.equal(await boots.echo('alive'), 'alive');
+  });
+
+  test('a crash loop costs six starts in ever longer pauses, and nothing at all once it is parked', async (t) => {
+    const clock = new ManualClock();
+    const { flag, spoil } = flagFile(t);
+    const { workers, proxy } = await startWorkers(t, 'boot', { clock });
+    await workers.start('loops', { options: { flag, bad: 'throw' } });
+    spoil();
+    const pauses: number[] = [];
+    let parked = false;
+    const first = outcomeOf(proxy<Boots>('loops').exit());
+    while (!parked) {
+      const { restartInMs } = await nextEvent('packet:worker.exited');
+      if (restartInMs === undefined) parked = true;
+      else pauses.push(restartInMs);
+      // The clock moves only so far: a restart that does not wait would be seen before its time.
+      clock.advance(restartInMs ?? 0);
+    }
+    assert.equal((await first).error?.code, 'ERR_PACKET_WORKER_LOST');
+    const bounds = [0, 100, 200, 400, 800];
+    assert.equal(pauses.length, bounds.length);
+    for (const [index, pause] of pauses.entries()) {
+      const most = bounds[index] ?? 0;
+      assert.ok(pause >= most / 2 && pause <= most, `pauses: ${pauses}`);
+    }
+    assert.equal(clock.pending, 0, 'it waits for nothing');
+    let exits = 0;
+    t.after(listen('packet:worker.exited', () => exits++));
+    clock.advance(3_600_000);
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual([exits, counts(workers)], [0, { ready: 0, waiting: 0, parked: 1 }]);
+    const { error } = await outcomeOf(proxy<Boots>('loops').echo(1));
+    assert.match(String(error?.message), /the last: .*boot failed on purpose/);
   });
 
   test('a start of a pool of which one instance is parked revives that one', async (t) => {
