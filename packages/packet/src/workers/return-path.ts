@@ -8,6 +8,7 @@ import { ownError, resultError } from './lease-errors.ts';
 import type { LeaseCount, Lender } from './lender.ts';
 import { headOf, Lending } from './lending.ts';
 import { CALL_HEAD, type CallHead, type CallTargetName, type CallValue } from './protocol.ts';
+import { serviceRows } from './worker-options.ts';
 
 const CALLER_GONE = 'the worker that made it is gone';
 const GIVEN_UP = 'the worker that made it gave up';
@@ -31,6 +32,8 @@ export class ReturnPath {
   readonly #lending: Lending;
   /** Calls to other workers, by the stream the instance gave them. */
   readonly #nested = new Map<number, Call>();
+  /** Cancels that overtook their call, or came just after its answer had left. */
+  readonly #cancelled = new Set<number>();
 
   constructor(plan: ReturnPathPlan) {
     this.#plan = plan;
@@ -72,7 +75,15 @@ export class ReturnPath {
   /** CANCEL of a call to another worker. */
   cancelled(stream: number): void {
     const call = this.#nested.get(stream);
-    if (call !== undefined) this.#plan.table.drop(call, cancelledError(call, GIVEN_UP));
+    if (call !== undefined) {
+      this.#plan.table.drop(call, cancelledError(call, GIVEN_UP));
+      return;
+    }
+    this.#cancelled.add(stream);
+    for (const oldest of this.#cancelled) {
+      if (this.#cancelled.size <= serviceRows.cancelsKept.fallback) break;
+      this.#cancelled.delete(oldest);
+    }
   }
 
   /** RESULT or ERROR of a function that the instance has lent. */
@@ -94,6 +105,8 @@ export class ReturnPath {
   }
 
   #route(stream: number, target: CallTargetName, value: CallValue): void {
+    // Its caller waits no more, and needs no answer.
+    if (this.#cancelled.delete(stream)) return;
     const { parent: parentStream = 0, deadlineMs, carried } = headOf(value[1]);
     const parent = parentStream === 0 ? undefined : this.#plan.callOf(parentStream);
     if (parentStream !== 0 && (parent === undefined || parent.settled)) {
