@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { ManualClock } from '../../src/clock.ts';
+import type { PacketError } from '../../src/errors.ts';
 import type { Boots } from './fixtures/boot/boots.ts';
 import type { Misbehave } from './fixtures/settle/misbehave.ts';
 import {
@@ -69,7 +70,40 @@ const poolShape: Shape = {
   },
 };
 
-const shapes = [proxyShape, askShape, poolShape];
+/** A call that has called a function it was lent, and has another call of it open. */
+const functionShape: Shape = {
+  name: 'callback argument',
+  folder: 'settle',
+  worker: 'misbehave',
+  async call(service, method, args, deadlineMs) {
+    const heard: string[] = [];
+    const fn = (what: string): unknown => {
+      heard.push(what);
+      return what === 'open' ? new Promise(() => undefined) : undefined;
+    };
+    const outcome = await byProxy('misbehave')(service, 'withFunction', [method, args, fn], deadlineMs);
+    const { pools } = service.workers.stats();
+    assert.equal(pools[0]?.leased, 0);
+    // By a clock that is advanced by hand the deadline may come before the method begins.
+    if (method !== 'untilCancelled') assert.equal(heard[0], 'begun');
+    return outcome;
+  },
+};
+
+/** The victim is called by another worker, which lives on and hears what its caller would have heard. */
+const betweenShape: Shape = {
+  name: 'worker to worker',
+  folder: 'settle-between',
+  worker: 'misbehave',
+  async call(service, method, args, deadlineMs) {
+    const outcome = await byProxy('between')(service, 'relay', [method, args], deadlineMs);
+    assert.equal(service.workers.stats().unsettled, 0);
+    const { error } = outcome;
+    return error?.code === 'ERR_PACKET_WORKER_REMOTE' ? { ...outcome, error: error.cause as PacketError } : outcome;
+  },
+};
+
+const shapes = [proxyShape, askShape, poolShape, functionShape, betweenShape];
 
 /** The same ways to call, to workers of little memory. */
 function memoryShapes(folder: string): readonly Shape[] {
