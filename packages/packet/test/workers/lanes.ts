@@ -1,2 +1,2 @@
 /** The lanes every suite of calls runs on. */
-export const LANES = ['process', 'inline'] as const;
+export const LANES = ['process', 'thread', 'inline'] as const;
