@@ -33,8 +33,8 @@ export function beginAttached(
       firstByteTimeoutMs: options.firstByteTimeoutMs,
       drainGraceMs: options.drainGraceMs,
       tls: new AttachedTls(settings, options.side),
-      // Its engine did not make the socket.
-      tunes: true,
+      // Its engine did not make the socket, but who did may have said what it has.
+      tunes: !isTuned(source, options),
     },
     handler,
   );
@@ -42,6 +42,11 @@ export function beginAttached(
   const transport = host.engine.attach(source, core);
   host.adopt(core);
   beginConnection(core, handler, init, () => transport);
+}
+
+function isTuned(source: AttachSource, { noDelay, keepAliveMs }: ResolvedAttachOptions): boolean {
+  const tuned = 'tuned' in source ? source.tuned : undefined;
+  return tuned?.noDelay === noDelay && tuned.keepAliveMs === keepAliveMs;
 }
 
 function checkSource(source: AttachSource): void {

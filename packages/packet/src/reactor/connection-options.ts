@@ -223,6 +223,7 @@ const ATTACH_NAMES = [
   'local',
   'remote',
   'conversation',
+  'tuned',
   'end',
   'stream',
   'readable',
@@ -238,13 +239,17 @@ export function resolveAttachOptions(given: Readonly<Record<string, unknown>>): 
   return resolved;
 }
 
-/** What of a server's options its connections have wherever they are attached: those that are not the default there. */
+/**
+ * What of a server's options its connections have wherever they are attached: those that are not the default there, and
+ * those its sockets have already.
+ */
 export function optionsToHandOver(options: ResolvedServerOptions): Readonly<Record<string, number | boolean | string>> {
   const travelling: Record<string, number | boolean | string> = {};
   const rows: OptionRows = attachRows;
+  const ofSockets = ['noDelay', 'keepAliveMs'];
   for (const [name, value] of Object.entries(options)) {
     const row = rows[name];
-    if (row !== undefined && row.fallback !== value) travelling[name] = value;
+    if (row !== undefined && (row.fallback !== value || ofSockets.includes(name))) travelling[name] = value;
   }
   return travelling;
 }

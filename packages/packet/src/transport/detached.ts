@@ -2,7 +2,7 @@ import type { Server, Socket } from 'node:net';
 import type { MessagePort } from 'node:worker_threads';
 import type { RelayPort } from './relay-channel.ts';
 import type { FromOwner, ToOwner } from './relay-wire.ts';
-import type { Address } from './transport.ts';
+import type { Address, SocketTuning } from './transport.ts';
 
 /**
  * A connection taken from its engine before anything read it, ready to be attached elsewhere, once.
@@ -18,6 +18,8 @@ export type DetachedSocket =
       readonly head?: Buffer;
       readonly local?: Address;
       readonly remote?: Address;
+      /** Socket options it has. */
+      readonly tuned?: SocketTuning;
     }
   | { readonly kind: 'port'; readonly port: MessagePort; readonly local: Address; readonly remote: Address }
   | {

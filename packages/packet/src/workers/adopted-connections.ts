@@ -1,11 +1,12 @@
 import { PacketError } from '../errors.ts';
 import { isThenable } from '../thenable.ts';
-import type { DetachedSocket, FromOwner, ToOwner } from '../transport/index.ts';
-import { encodeError } from './error-codec.ts';
+import type { DetachedSocket, FromOwner, SocketTuning, ToOwner } from '../transport/index.ts';
+import { encodeError, type WireError } from './error-codec.ts';
 import type { Frame } from './lane.ts';
 import { LaneConversation } from './lane-conversation.ts';
-import type { HandOver, HandOverReply } from './protocol.ts';
+import type { HandOver, HandOverOrder, HandOverReplies } from './protocol.ts';
 import type { AdoptedSocket } from './worker.ts';
+import { serviceRows } from './worker-options.ts';
 
 type MovedSocket = Extract<DetachedSocket, { kind: 'socket' }>['socket'];
 
@@ -34,6 +35,12 @@ interface Given {
 export class AdoptedConnections {
   readonly #host: AdoptedHost;
   readonly #open = new Map<number, Given>();
+  /** Those to be cut that have not come: a socket and the lane are not ordered against each other. */
+  readonly #cutEarly = new Set<number>();
+  #taken: number[] = [];
+  #gone: number[] = [];
+  #refused: (readonly [number, WireError])[] = [];
+  #replyDue = false;
 
   constructor(host: AdoptedHost) {
     this.#host = host;
@@ -45,8 +52,8 @@ export class AdoptedConnections {
     const given = this.#open.get(stream);
     if (given !== undefined) given.frame(value);
     else if (isHandOver(value)) this.#begin(stream, value, frame.handle);
-    // What was under way when it closed is for nobody.
-    else if (frame.handle?.kind === 'socket') frame.handle.socket.destroy();
+    else if (value === CUT) this.#cut(stream);
+    // All else was under way when its connection closed, and is for nobody.
   }
 
   /** The master is gone: what came from it ends with it, unless it is being served by itself. */
@@ -56,6 +63,11 @@ export class AdoptedConnections {
 
   #begin(stream: number, order: HandOver, handle: DetachedSocket | undefined): void {
     const { way, local, remote, options } = order;
+    if (this.#cutEarly.delete(stream)) {
+      if (handle?.kind === 'socket') handle.socket.destroy();
+      this.#reply(() => this.#gone.push(stream));
+      return;
+    }
     let source: AdoptedSocket;
     if (way === 'relay') {
       const relayed = new GivenRelay(stream, this.#host, () => this.#open.delete(stream));
@@ -63,10 +75,11 @@ export class AdoptedConnections {
       source = { ...options, kind: 'relay', conversation: relayed.conversation, local, remote, side: 'server' };
     } else if (handle?.kind === 'socket') {
       const { socket } = handle;
-      this.#open.set(stream, new GivenSocket(socket, () => this.#gone(stream)));
-      source = { ...options, kind: 'socket', socket, local, remote, side: 'server' };
+      this.#open.set(stream, new GivenSocket(socket, () => this.#closed(stream)));
+      const tuned = { noDelay: options.noDelay, keepAliveMs: options.keepAliveMs } as SocketTuning;
+      source = { ...options, kind: 'socket', socket, local, remote, side: 'server', tuned };
     } else {
-      this.#reply(stream, { adopted: 'refused', error: encodeError(closedBefore()) });
+      this.#reply(() => this.#refused.push([stream, encodeError(closedBefore())]));
       return;
     }
     this.#adopt(stream, source);
@@ -77,7 +90,7 @@ export class AdoptedConnections {
       const result = this.#host.adopted(source);
       if (isThenable(result)) {
         void Promise.resolve(result).then(
-          () => this.#taken(stream),
+          () => this.#attended(stream),
           (error: unknown) => this.#refuse(stream, error),
         );
         return;
@@ -86,13 +99,13 @@ export class AdoptedConnections {
       this.#refuse(stream, error);
       return;
     }
-    this.#taken(stream);
+    this.#attended(stream);
   }
 
-  #taken(stream: number): void {
+  #attended(stream: number): void {
     const given = this.#open.get(stream);
     if (given === undefined) return; // closed meanwhile, and told so
-    if (given.attended) this.#reply(stream, { adopted: 'taken' });
+    if (given.attended) this.#reply(() => this.#taken.push(stream));
     else this.#refuse(stream, unattended());
   }
 
@@ -100,16 +113,45 @@ export class AdoptedConnections {
     const given = this.#open.get(stream);
     if (given === undefined) return;
     this.#open.delete(stream);
-    this.#reply(stream, { adopted: 'refused', error: encodeError(error) });
+    this.#reply(() => this.#refused.push([stream, encodeError(error)]));
     given.close();
   }
 
-  #gone(stream: number): void {
-    if (this.#open.delete(stream)) this.#reply(stream, { adopted: 'gone' });
+  #closed(stream: number): void {
+    if (this.#open.delete(stream)) this.#reply(() => this.#gone.push(stream));
   }
 
-  #reply(stream: number, value: HandOverReply): void {
-    this.#host.post({ type: 'HANDLE', stream, value });
+  #cut(stream: number): void {
+    this.#cutEarly.add(stream);
+    // One that crossed its own end stays here; old ones make room.
+    for (const oldest of this.#cutEarly) {
+      if (this.#cutEarly.size <= serviceRows.cancelsKept.fallback) break;
+      this.#cutEarly.delete(oldest);
+    }
+  }
+
+  /** Those of one turn of the loop leave in one frame. */
+  #reply(note: () => void): void {
+    note();
+    if (this.#replyDue) return;
+    this.#replyDue = true;
+    setImmediate(() => this.flush());
+  }
+
+  /** Says what there is to say now. */
+  flush(): void {
+    if (this.#replyDue) {
+      this.#replyDue = false;
+      const value: HandOverReplies = {
+        ...(this.#taken.length > 0 ? { taken: this.#taken } : {}),
+        ...(this.#gone.length > 0 ? { gone: this.#gone } : {}),
+        ...(this.#refused.length > 0 ? { refused: this.#refused } : {}),
+      };
+      this.#taken = [];
+      this.#gone = [];
+      this.#refused = [];
+      this.#host.post({ type: 'HANDLE', stream: 0, value });
+    }
   }
 }
 
@@ -160,6 +202,8 @@ class GivenRelay implements Given {
     else this.conversation.close();
   }
 }
+
+const CUT: HandOverOrder = 'cut';
 
 function isHandOver(value: unknown): value is HandOver {
   return typeof value === 'object' && value !== null && 'way' in value;

@@ -4,7 +4,7 @@ import { type FromOwner, type Relayed, relayLive, type ToOwner } from '../transp
 import type { WireError } from './error-codec.ts';
 import type { ConnectionsHost } from './instance-connections.ts';
 import { LaneConversation } from './lane-conversation.ts';
-import { type HandOver, type HandOverOrder, isHandOverReply } from './protocol.ts';
+import type { HandOver, HandOverOrder } from './protocol.ts';
 
 /** Who counts what becomes of an adoption. */
 export interface AdoptionCounter {
@@ -87,12 +87,9 @@ export class Adoption implements HandOff {
     }
   }
 
-  /** The value of a HANDLE frame from the instance. */
-  frame(value: unknown): void {
-    if (!isHandOverReply(value)) this.#conversation?.received(value);
-    else if (value.adopted === 'taken') this.#taken();
-    else if (value.adopted === 'refused') this.#refused(value.error);
-    else this.#gone();
+  /** What its worker says to the owner of the socket that stayed here. */
+  relayed(value: unknown): void {
+    this.#conversation?.received(value);
   }
 
   /** Its instance is gone. */
@@ -129,7 +126,7 @@ export class Adoption implements HandOff {
       () => undefined,
     );
     host.post({ type: 'HANDLE', stream: this.stream, value: this.#order('relay') });
-    this.#relayed = relayLive(this.#conversation, this.live, () => this.#gone());
+    this.#relayed = relayLive(this.#conversation, this.live, () => this.gone());
   }
 
   #order(way: 'transfer' | 'relay'): HandOver {
@@ -141,7 +138,8 @@ export class Adoption implements HandOff {
     this.#host?.post({ type: 'HANDLE', stream: this.stream, value });
   }
 
-  #taken(): void {
+  /** Its worker has it. */
+  taken(): void {
     if (this.#state !== GIVEN) return;
     this.#state = TAKEN;
     this.#counter.taken(this, this.#way);
@@ -149,7 +147,8 @@ export class Adoption implements HandOff {
     this.#sink.taken(this.#way);
   }
 
-  #refused(wire: WireError): void {
+  /** Its worker would not have it. */
+  refused(wire: WireError): void {
     if (this.#state !== GIVEN) return;
     const error = this.#counter.refused(this, wire);
     this.#over();
@@ -157,10 +156,11 @@ export class Adoption implements HandOff {
     this.#sink.failed(error, false);
   }
 
-  #gone(): void {
+  /** It is closed. */
+  gone(): void {
     if (this.#state === OVER) return;
     // Closed while it was being taken: it had come.
-    this.#taken();
+    this.taken();
     this.#counter.gone(this);
     this.#over();
     this.#sink.gone();

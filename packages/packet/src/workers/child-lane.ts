@@ -3,7 +3,7 @@ import { PacketError } from '../errors.ts';
 import { type Given, resolveOptions } from '../options.ts';
 import { tell } from './delivery.ts';
 import { FrameStream, type InputEnd } from './frame-stream.ts';
-import { HandleReceiver } from './handle-channel.ts';
+import { receiveHandles } from './handle-channel.ts';
 import type { Frame, Lane, LaneCapabilities, LaneLoss, LaneSink } from './lane.ts';
 import { CHILD_LANE_OPTIONS, LANE_OPTIONS, type LaneLimits } from './lane-options.ts';
 import { LANE_FD } from './process-lane.ts';
@@ -47,7 +47,7 @@ class ChildLane implements Lane {
   readonly capabilities: LaneCapabilities = { handles: false, transfer: false, sharedMemory: false, codec: 'v8' };
   readonly #sink: LaneSink;
   readonly #stream: FrameStream;
-  readonly #handles: HandleReceiver;
+  readonly #refuseHandles: () => void;
   readonly #orphanExitMs: number;
   readonly #gone: Promise<void>;
   #resolveGone: () => void = () => {};
@@ -75,9 +75,8 @@ class ChildLane implements Lane {
         },
       },
     };
-    this.#handles = new HandleReceiver((batch) => sink.frames(batch));
-    const reader = { frames: (batch: readonly Frame[]) => this.#handles.frames(batch), drained: () => sink.drained() };
-    this.#stream = new FrameStream(new Socket(options), limits, reader, (how) => this.#inputEnded(how));
+    this.#stream = new FrameStream(new Socket(options), limits, sink, (how) => this.#inputEnded(how));
+    this.#refuseHandles = receiveHandles((batch) => sink.frames(batch));
     process.on('disconnect', this.#ipcGone);
   }
 
@@ -123,7 +122,7 @@ class ChildLane implements Lane {
     this.#state = 'lost';
     clearTimeout(this.#grace);
     this.#stream.destroy();
-    this.#handles.close();
+    this.#refuseHandles();
     process.off('disconnect', this.#ipcGone);
     if (process.connected) process.disconnect();
     setTimeout(() => process.exit(loss.kind === 'closed' ? 0 : 1), exitMs).unref();

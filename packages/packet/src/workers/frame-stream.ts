@@ -15,9 +15,6 @@ export type InputEnd =
   | { readonly by: 'eof'; readonly error?: PacketError } // it is gone, or the channel broke
   | { readonly by: 'garbage'; readonly error: PacketError };
 
-/** Where a stream of frames reports. */
-export type FrameSink = Pick<LaneSink, 'frames' | 'drained'>;
-
 // Slices handed to the socket at a time: what an urgent frame may have to wait for.
 const SLICES_IN_SOCKET = 4;
 
@@ -29,7 +26,7 @@ const SLICES_IN_SOCKET = 4;
 export class FrameStream {
   readonly #socket: Socket;
   readonly #limits: LaneLimits;
-  readonly #sink: FrameSink;
+  readonly #sink: LaneSink;
   readonly #inputEnded: (how: InputEnd) => void;
   readonly #outbox: Outbox;
   readonly #snapshotter: Snapshotter;
@@ -54,7 +51,7 @@ export class FrameStream {
   readonly #flushAfterMicrotasks = (): void => process.nextTick(this.#flush);
 
   /** @param inputEnded Called once; no frames come after it. */
-  constructor(socket: Socket, limits: LaneLimits, sink: FrameSink, inputEnded: (how: InputEnd) => void) {
+  constructor(socket: Socket, limits: LaneLimits, sink: LaneSink, inputEnded: (how: InputEnd) => void) {
     this.#socket = socket;
     this.#limits = limits;
     this.#sink = sink;

@@ -1,10 +1,11 @@
 import type { PacketError } from '../errors.ts';
 import type { Adoption } from './adoption.ts';
 import type { Frame } from './lane.ts';
+import type { HandOverReplies } from './protocol.ts';
 
 /** The instance whose connections they are. */
 export interface ConnectionsHost {
-  /** Whether its lane can carry sockets. */
+  /** Whether it is sent sockets. */
   readonly carriesHandles: boolean;
   /** @throws PacketError `ERR_PACKET_UNSUPPORTED` for a handle that cannot travel; nothing was sent. */
   post(frame: Frame): void;
@@ -44,10 +45,16 @@ export class InstanceConnections {
     );
   }
 
-  /** A HANDLE frame of the instance. */
+  /** A HANDLE frame of the instance. What comes late is about one that is closed here already. */
   frame(frame: Frame): void {
-    // What comes late is about one that is closed here already.
-    this.#open.get(frame.stream)?.frame(frame.value);
+    if (frame.stream !== 0) {
+      this.#open.get(frame.stream)?.relayed(frame.value);
+      return;
+    }
+    const { taken = [], gone = [], refused = [] } = frame.value as HandOverReplies;
+    for (const stream of taken) this.#open.get(stream)?.taken();
+    for (const stream of gone) this.#open.get(stream)?.gone();
+    for (const [stream, error] of refused) this.#open.get(stream)?.refused(error);
   }
 
   /** Calls back when none is on its way: at once, or later. */

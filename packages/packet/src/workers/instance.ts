@@ -132,9 +132,9 @@ export class Instance implements ProcessLaneSink {
     return this.#state === READY && !this.#full && this.#calls.size < this.#limits.concurrency;
   }
 
-  /** Whether its lane can carry sockets. */
+  /** Whether it is sent sockets. */
   get carriesHandles(): boolean {
-    return this.#lane.capabilities.handles;
+    return this.#limits.moveSockets && this.#lane.capabilities.handles;
   }
 
   get isReady(): boolean {

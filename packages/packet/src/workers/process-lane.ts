@@ -6,7 +6,7 @@ import { type PacketError, wrapError } from '../errors.ts';
 import { type Given, resolveOptions } from '../options.ts';
 import { tell } from './delivery.ts';
 import { FrameStream, type InputEnd } from './frame-stream.ts';
-import { abandonHandles, SENDS_HANDLES, sendHandle, withoutHandle } from './handle-channel.ts';
+import { abandonHandles, SENDS_HANDLES, sendHandle } from './handle-channel.ts';
 import type { Frame, LaneCapabilities, LaneLoss, LaneSink, MasterLane } from './lane.ts';
 import { LANE_OPTIONS, PROCESS_LANE_OPTIONS } from './lane-options.ts';
 
@@ -130,13 +130,11 @@ class ProcessLane implements MasterLane {
   }
 
   post(frame: Frame, urgent = false): boolean {
-    const { handle } = frame;
-    if (handle === undefined) return this.#stream?.post(frame, urgent) ?? false;
-    const below = this.#stream?.post(withoutHandle(frame, handle), urgent) ?? false;
-    if (this.#child === undefined || handle.kind !== 'socket') return below;
+    if (frame.handle === undefined) return this.#stream?.post(frame, urgent) ?? false;
+    if (this.#child === undefined) return false;
+    sendHandle(this.#child, frame);
     this.#sentHandles = true;
-    sendHandle(this.#child, frame.stream, handle.socket);
-    return below;
+    return true;
   }
 
   kill(signal: NodeJS.Signals): void {

@@ -15,7 +15,7 @@ import type { WireError } from './error-codec.ts';
  *   PING 0 'figures'                            PONG 0 WorkerFigures
  *   DRAIN 0 graceMs                             ERROR 0 WireError  could not boot
  *                                               BYE 0 WireError?   ends now; what it died of
- *   HANDLE n HandOver                           HANDLE n HandOverReply
+ *   HANDLE n HandOver                           HANDLE 0 HandOverReplies      of several connections
  *   HANDLE n bytes, credit, …                   HANDLE n bytes, credit, …     where the connection is relayed
  *
  * The worker calls too, on streams of its own, from {@link WORKER_STREAMS} on:
@@ -114,13 +114,9 @@ export interface HandOver {
 /** What the master says later about a connection that has moved. */
 export type HandOverOrder = 'cut';
 
-/** What the worker says about a connection. `gone` is the last of one that has moved. */
-export type HandOverReply =
-  | { readonly adopted: 'taken' }
-  | { readonly adopted: 'gone' }
-  | { readonly adopted: 'refused'; readonly error: WireError };
-
-/** Whether a value that came in a HANDLE frame is no part of a relay's conversation. */
-export function isHandOverReply(value: unknown): value is HandOverReply {
-  return typeof value === 'object' && value !== null && 'adopted' in value;
+/** What became of connections the worker was handed, by their streams. `gone` is the last of one that has moved. */
+export interface HandOverReplies {
+  readonly taken?: readonly number[];
+  readonly gone?: readonly number[];
+  readonly refused?: readonly (readonly [stream: number, error: WireError])[];
 }

@@ -29,6 +29,8 @@ export const workerRows = {
   leases: { kind: 'number', fallback: 1024, min: 0, max: 1_000_000, unit: 'count' },
   /** Connections handed to one instance that it has not taken yet; more wait. */
   handlesInFlight: { kind: 'number', fallback: 64, min: 1, max: 65_536, unit: 'connections' },
+  /** Whether sockets that can be moved to its instances are; otherwise the bytes of all connections travel. */
+  moveSockets: { kind: 'boolean', fallback: true },
   /** Connections that may wait for an instance, unread; more are refused. */
   handlesWaiting: { kind: 'number', fallback: 1024, min: 0, max: 1_000_000, unit: 'connections' },
   /** Longest time from start to readiness, `workerInit` included. */

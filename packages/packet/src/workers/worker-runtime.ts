@@ -187,6 +187,7 @@ export class WorkerRuntime implements LaneSink {
     const failure = begun ? await this.#unbind(graceMs) : undefined;
     if (this.#is(ENDED)) return;
     this.#state = ENDED;
+    this.#adopted.flush();
     this.#post({ type: 'BYE', stream: 0, ...(failure === undefined ? {} : { value: encodeError(failure.error) }) });
     this.#exit(0);
   }
