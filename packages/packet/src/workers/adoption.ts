@@ -99,7 +99,7 @@ export class Adoption implements HandOff {
     this.#counter.lost(this, taken, error);
     this.#over();
     // What moved was closed with the worker, or by Node with the channel; what still waited for the channel is here.
-    this.live.socket?.destroy();
+    if (this.#way === 'transfer') this.live.socket?.destroy();
     this.#conversation?.lost();
     if (taken) this.#sink.gone();
     else this.#sink.failed(error, false);

@@ -63,7 +63,7 @@ export function receiveHandles(deliver: (batch: readonly Frame[]) => void): () =
 }
 
 /** Until it has an owner an end must not close it, nor an error end the process: the owner finds both. */
-function unattended(socket: Socket): { readonly kind: 'socket'; readonly socket: Socket } {
+export function unattended(socket: Socket): { readonly kind: 'socket'; readonly socket: Socket } {
   socket.allowHalfOpen = true;
   socket.on('error', () => undefined);
   return { kind: 'socket', socket };

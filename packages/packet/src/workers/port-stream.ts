@@ -17,7 +17,7 @@ import {
 } from './port-codec.ts';
 import { Snapshotter } from './snapshot.ts';
 
-/** What threads can carry: everything but handles. */
+/** What threads can carry; sockets have a way of their own where Node moves them. */
 export const THREAD_CAPABILITIES: LaneCapabilities = {
   handles: false,
   transfer: true,

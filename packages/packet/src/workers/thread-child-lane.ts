@@ -7,6 +7,7 @@ import type { InputEnd } from './frame-stream.ts';
 import type { Frame, Lane, LaneCapabilities, LaneLoss, LaneSink } from './lane.ts';
 import { CHILD_LANE_OPTIONS, type LaneLimits } from './lane-options.ts';
 import { PortStream, THREAD_CAPABILITIES } from './port-stream.ts';
+import { receiveFromThread } from './thread-handles.ts';
 
 /** What a thread's `workerData.packetLane` holds; the rest of it, and the parent port, are the program's. */
 export interface ThreadLaneData {
@@ -14,6 +15,8 @@ export interface ThreadLaneData {
   /** Memory of the page of cancelled calls. */
   readonly cancelled: SharedArrayBuffer;
   readonly limits: LaneLimits;
+  /** Where sockets come; undefined where none can be moved. */
+  readonly handles: MessagePort | undefined;
 }
 
 /** How the worker's end is set up. */
@@ -53,13 +56,14 @@ class ThreadChildLane implements Lane {
   readonly cancelPage: CancelPage;
   readonly #sink: LaneSink;
   readonly #stream: PortStream;
+  readonly #handles: MessagePort | undefined;
   readonly #orphanExitMs: number;
   readonly #gone: Promise<void>;
   #resolveGone: () => void = () => {};
   #state: 'open' | 'flushing' | 'lost' = 'open';
   #grace: NodeJS.Timeout | undefined;
 
-  constructor(sink: LaneSink, { port, cancelled, limits }: ThreadLaneData, orphanExitMs: number) {
+  constructor(sink: LaneSink, { port, cancelled, limits, handles }: ThreadLaneData, orphanExitMs: number) {
     this.#sink = sink;
     this.#orphanExitMs = orphanExitMs;
     this.cancelPage = new CancelPage(cancelled);
@@ -67,6 +71,8 @@ class ThreadChildLane implements Lane {
       this.#resolveGone = resolve;
     });
     this.#stream = new PortStream(port, limits, sink, (how) => this.#inputEnded(how));
+    this.#handles = handles;
+    if (handles !== undefined) receiveFromThread(handles, (batch) => sink.frames(batch));
   }
 
   get pendingBytes(): number {
@@ -105,6 +111,7 @@ class ThreadChildLane implements Lane {
     this.#state = 'lost';
     clearTimeout(this.#grace);
     this.#stream.destroy();
+    this.#handles?.close();
     setTimeout(() => process.exit(loss.kind === 'closed' ? 0 : 1), exitMs).unref();
     tell(() => this.#sink.lost(loss));
     this.#resolveGone();

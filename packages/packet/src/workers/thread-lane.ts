@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import { MessageChannel, type ResourceLimits, Worker } from 'node:worker_threads';
+import { MessageChannel, type MessagePort, type ResourceLimits, Worker } from 'node:worker_threads';
 import { errnoOf, messageOf, PacketError, wrapError } from '../errors.ts';
 import { type Given, resolveOptions } from '../options.ts';
 import { CancelPage } from './cancel-page.ts';
@@ -10,6 +10,7 @@ import { LANE_OPTIONS, THREAD_LANE_OPTIONS } from './lane-options.ts';
 import { PortStream, THREAD_CAPABILITIES } from './port-stream.ts';
 import type { ProcessLaneSink } from './process-lane.ts';
 import type { ThreadLaneData } from './thread-child-lane.ts';
+import { openHandlePorts, sendToThread } from './thread-handles.ts';
 
 /** What to start, and as what. */
 export interface ThreadLaneOptions {
@@ -54,7 +55,7 @@ export function openThreadLane(options: ThreadLaneOptions, sink: ProcessLaneSink
  * ```
  */
 class ThreadLane implements MasterLane {
-  readonly capabilities: LaneCapabilities = THREAD_CAPABILITIES;
+  readonly capabilities: LaneCapabilities;
   readonly cancelPage: CancelPage = new CancelPage();
   readonly pid: undefined;
   readonly #sink: ProcessLaneSink;
@@ -63,6 +64,7 @@ class ThreadLane implements MasterLane {
   #resolveGone: () => void = () => {};
   #thread: Worker | undefined;
   #stream: PortStream | undefined;
+  readonly #handles: MessagePort | undefined;
   #outputs: Readable[] = [];
   #closing = false;
   #inputEnd: InputEnd | undefined;
@@ -81,11 +83,15 @@ class ThreadLane implements MasterLane {
       this.#resolveGone = resolve;
     });
     const { port1, port2 } = new MessageChannel();
+    const handles = openHandlePorts();
+    this.#handles = handles?.master;
+    this.capabilities = { ...THREAD_CAPABILITIES, handles: handles !== undefined };
     let thread: Worker;
     try {
-      thread = start(options, { port: port2, cancelled: this.cancelPage.memory, limits });
+      thread = start(options, { port: port2, cancelled: this.cancelPage.memory, limits, handles: handles?.thread });
     } catch (error) {
       port1.close();
+      this.#handles?.close();
       this.#error = startError(error);
       setImmediate(() => this.#exited(undefined));
       return;
@@ -111,7 +117,9 @@ class ThreadLane implements MasterLane {
   }
 
   post(frame: Frame, urgent = false): boolean {
-    return this.#stream?.post(frame, urgent) ?? false;
+    if (frame.handle === undefined || this.#handles === undefined) return this.#stream?.post(frame, urgent) ?? false;
+    sendToThread(this.#handles, frame);
+    return true;
   }
 
   kill(signal: NodeJS.Signals): void {
@@ -188,6 +196,7 @@ class ThreadLane implements MasterLane {
     this.#lost = true;
     clearTimeout(this.#ladder);
     this.#stream?.destroy();
+    this.#handles?.close();
     for (const output of this.#outputs) output.destroy();
     tell(() => this.#sink.lost(this.#loss()));
     this.#resolveGone();
@@ -218,7 +227,7 @@ function start(options: ThreadLaneOptions, packetLane: ThreadLaneData): Worker {
     stdout: true,
     stderr: true,
     workerData: { packetLane },
-    transferList: [packetLane.port],
+    transferList: packetLane.handles === undefined ? [packetLane.port] : [packetLane.port, packetLane.handles],
     ...(execArgv === undefined ? {} : { execArgv: [...execArgv] }),
     ...(resourceLimits === undefined ? {} : { resourceLimits }),
     ...(name === undefined ? {} : { name }),
