@@ -322,6 +322,11 @@ netTest('typed-worker: lines are answered in order by method calls', async (t) =
   assert.equal(await answer(port, 'one two three\n\n'), expected);
 });
 
+netTest('threads: what takes too long is given up, and the next question is answered', async (t) => {
+  const { port } = await serve(t, 'threads/server');
+  assert.equal(await answer(port, '25\n1000000000\n100\n'), '97\ngiven up\n541\n');
+});
+
 netTest('worker-server: what the worker is told reaches the master unasked', async (t) => {
   const { port, line } = await serve(t, 'worker-server/app');
   connect(port, '127.0.0.1').end('all is well\n');
