@@ -1,11 +1,11 @@
 export { attachSource } from './attach.ts';
-export type { DetachedSocket, RelayConversation, SharedListener } from './detached.ts';
+export type { DetachedSocket, SharedListener } from './detached.ts';
 export { createMemoryEngine } from './memory.ts';
 export { PendingTransport } from './pending-transport.ts';
 export { createPortableEngine } from './portable.ts';
 export { createRelayEngine } from './relay.ts';
 export type { RelayPort } from './relay-channel.ts';
-export { type OwningPort, type Relayable, type Relayed, relayIncoming, relayLive, serveRelay } from './relay-owner.ts';
+export { type Relayed, relayIncoming, relayLive, serveRelay } from './relay-owner.ts';
 export type { FromOwner, ToOwner } from './relay-wire.ts';
 export { SocketFile } from './socket-file.ts';
 export type {
