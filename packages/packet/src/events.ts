@@ -133,6 +133,15 @@ export interface PacketEvents {
     readonly lost: number;
     readonly restartInMs: number | undefined;
   };
+  'packet:worker.recycled': WorkerFacts & {
+    readonly reason: 'calls' | 'age' | 'memory';
+    /** Calls it has settled in its life. */
+    readonly calls: number;
+    /** Milliseconds since it was ready. */
+    readonly ageMs: number;
+    /** Process id of the instance that took its place. */
+    readonly replacedBy: number | undefined;
+  };
   'packet:worker.parked': WorkerFacts & { readonly error: PacketError };
   'packet:worker.late': { readonly worker: string; readonly kind: 'origin-gone' | 'settled'; readonly count: number };
   'packet:worker.adopted': WorkerFacts & { readonly way: HandOffWay; readonly remote: Address };
@@ -165,6 +174,7 @@ const names = {
   'packet:call.settled': true,
   'packet:worker.started': true,
   'packet:worker.exited': true,
+  'packet:worker.recycled': true,
   'packet:worker.parked': true,
   'packet:worker.late': true,
   'packet:worker.adopted': true,

@@ -14,6 +14,8 @@ export interface AskOptions {
   readonly deadlineMs?: number;
   /** Which keyed instance of the worker to ask. */
   readonly key?: string;
+  /** What the worker's picker chooses the instance by: with `picker: 'key'` always the same for the same `pickKey`. */
+  readonly pickKey?: string;
 }
 
 /** One question to a worker: what `askWorker` returns and `workerReceive` gets with each answer. */
@@ -101,6 +103,10 @@ export interface WorkerPoolStats {
   readonly queuedBytes: number;
   /** Calls not settled, those that wait included. */
   readonly unsettled: number;
+  /** 0 without work, 0.5 when every instance has all the calls it takes, 1 when the mailbox is full. */
+  readonly pressure: number;
+  /** Instances replaced because of `maxCalls`, `maxAgeMs` or `maxRssBytes`. */
+  readonly recycled: number;
   /** Answers dropped because the connection that asked was gone. */
   readonly lateOriginGone: number;
   /** Answers dropped because the call had settled otherwise. */

@@ -6,6 +6,7 @@ import type { Ask } from '../reactor/index.ts';
 import { callName, cancelledError, deadlineError } from './call-errors.ts';
 import type { CarriedContext } from './carried.ts';
 import type { Instance } from './instance.ts';
+import type { Mailbox } from './mailbox.ts';
 import type { OriginCalls, Origins } from './origins.ts';
 import type { CallTargetName } from './protocol.ts';
 import type { WorkerRequest } from './worker-proxy.ts';
@@ -72,8 +73,12 @@ export abstract class Call implements Waiting {
   readonly parent: Call | undefined;
   /** Unsettled calls that its worker has made for it. */
   children: Set<Call> | undefined;
-  // Its place in the mailbox.
-  queued = false;
+  /** What a picker chooses the instance by. */
+  pickKey: string | undefined;
+  /** The one instance it is for: part of a broadcast. */
+  only: Instance | undefined;
+  // Its place in a mailbox.
+  mailbox: Mailbox | undefined;
   queuedBytes = 0;
   previous: Call | undefined;
   next: Call | undefined;

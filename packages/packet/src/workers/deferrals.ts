@@ -32,6 +32,7 @@ export function deferDefinition({ pool }: DeferPlan): WorkerDefinition {
     name: DEFER,
     file: url,
     url,
+    after: [],
     limits: resolveOptions('defer', workerRows, { pool, transport: 'thread' }),
     execArgv: [],
     threadMemory: undefined,

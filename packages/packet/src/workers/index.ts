@@ -29,6 +29,13 @@ export {
   type WorkerLimits,
   workerRows,
 } from './worker-options.ts';
-export { DefaultWorkerProxy, WorkerProxy, type WorkerProxyContext, type WorkerRequest } from './worker-proxy.ts';
+export {
+  DefaultWorkerProxy,
+  type InstanceFacts,
+  type PickRequest,
+  WorkerProxy,
+  type WorkerProxyContext,
+  type WorkerRequest,
+} from './worker-proxy.ts';
 export type * from './worker-registry.ts';
 export type { CannotTravel, ProxyMethod, Sent, SentAll } from './worker-travel.ts';

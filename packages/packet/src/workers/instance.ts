@@ -30,6 +30,8 @@ export interface InstanceOwner {
   ready(instance: Instance): void;
   /** It may take calls again, or more of them. */
   relieved(instance: Instance): void;
+  /** It told how much memory it has. */
+  measured(): void;
   /** A value the worker sent by itself. */
   unsolicited(instance: Instance, value: unknown): void;
   /** One of those did not arrive. */
@@ -68,6 +70,8 @@ export class Instance implements ProcessLaneSink {
   connections: InstanceConnections | undefined;
   /** It died, or was ended, for a call that would not end. */
   blamedOnCall = false;
+  /** Clock time since when it has no calls; kept only where pools shrink. */
+  idleSince = 0;
   readonly #table: CallTable;
   readonly #owner: InstanceOwner;
   readonly #limits: WorkerLimits;
@@ -81,6 +85,12 @@ export class Instance implements ProcessLaneSink {
   #draining = false;
   /** Clock time at which its grace ends. */
   #drainBy = 0;
+  /** Replaced, though nothing is wrong with it: it ends when its calls have. */
+  #retiring = false;
+  /** Clock time of a ping since which nothing was heard. */
+  #pingedAt = Number.NaN;
+  /** Its `settledCalls` when its memory was last asked for. */
+  #measuredCalls = 0;
   #error: unknown;
   #figures: WorkerFigures | undefined;
   /** Who asked for its figures and waits. */
@@ -137,8 +147,23 @@ export class Instance implements ProcessLaneSink {
     return this.#limits.moveSockets && this.#lane.capabilities.handles;
   }
 
+  /** Whether it has neither calls nor connections. */
+  get idle(): boolean {
+    return this.#calls.size === 0 && (this.connections?.size ?? 0) === 0;
+  }
+
   get isReady(): boolean {
     return this.#state === READY;
+  }
+
+  /** Memory it last told of: of its process, or its heap where it shares one. 0 when it has told nothing. */
+  get memoryBytes(): number {
+    return this.#figures?.rssBytes ?? this.#figures?.heapBytes ?? 0;
+  }
+
+  /** What it died of, or was ended for, as far as that is known. */
+  get error(): unknown {
+    return this.#error;
   }
 
   /** Resolves when it is gone. */
@@ -245,9 +270,42 @@ export class Instance implements ProcessLaneSink {
     };
   }
 
+  /**
+   * Takes no calls any more, lets those it has settle, and ends it: nothing is lost, however long that takes.
+   * @param withinMs After this it is killed all the same.
+   */
+  retire(withinMs?: number): void {
+    if (this.#state >= ENDING) return;
+    this.#isolate();
+    this.#retiring = true;
+    this.#timer?.cancel();
+    if (withinMs !== undefined) this.#timer = this.#table.clock.setTimer(withinMs, () => this.#kill());
+    this.#endWhenAbandoned();
+  }
+
+  /**
+   * Asks for a sign of life while it has calls, and once more for its memory; blames it when it has been silent for too long.
+   * @returns whether to look again.
+   */
+  beat(now: number): boolean {
+    if (this.#state === BOOTING || this.#state === GONE) return false;
+    const { livenessMs, maxRssBytes } = this.#limits;
+    const busy = this.#calls.size > 0;
+    if (!Number.isNaN(this.#pingedAt)) {
+      if (busy && livenessMs > 0 && now - this.#pingedAt >= livenessMs) this.#suspect(this.#pingedAt);
+      return busy;
+    }
+    if (!busy && (maxRssBytes === 0 || this.#measuredCalls === this.settledCalls)) return false;
+    this.#measuredCalls = this.settledCalls;
+    this.#pingedAt = now;
+    this.#lane.post({ type: 'PING', stream: 0, value: 'figures' }, true);
+    return true;
+  }
+
   // ---- what the lane reports -----------------------------------------------------------------------------------------
 
   frames(batch: readonly Frame[]): void {
+    this.#pingedAt = Number.NaN;
     for (const frame of batch) {
       if (frame.problem !== undefined) {
         this.#unreadable(frame, frame.problem);
@@ -293,8 +351,12 @@ export class Instance implements ProcessLaneSink {
           break;
       }
     }
-    if (this.#state === READY) this.#owner.relieved(this);
-    else if (this.#state === ENDING && this.blamedOnCall) this.#endWhenAbandoned();
+    if (this.#state === READY) {
+      if (this.#limits.poolMin > 0 && this.#calls.size === 0) this.idleSince = this.#table.clock.now();
+      this.#owner.relieved(this);
+    } else if (this.#state === ENDING && (this.blamedOnCall || this.#retiring)) {
+      this.#endWhenAbandoned();
+    }
   }
 
   drained(): void {
@@ -391,6 +453,7 @@ export class Instance implements ProcessLaneSink {
     this.#timer?.cancel();
     this.#timer = undefined;
     this.readyAt = this.#table.clock.now();
+    this.idleSince = this.readyAt;
     this.#owner.ready(this);
   }
 
@@ -411,8 +474,29 @@ export class Instance implements ProcessLaneSink {
   }
 
   #figuresCame(value: unknown): void {
-    if (isFigures(value)) this.#figures = value;
+    if (isFigures(value)) {
+      this.#figures = value;
+      if (this.#state === READY) this.#owner.measured();
+    }
     for (const resolve of this.#askedFigures.splice(0)) resolve();
+  }
+
+  /** This loop may have been busy itself: what has arrived meanwhile is read before the worker is judged. */
+  #suspect(pingedAt: number): void {
+    setImmediate(() => setImmediate(() => this.#judge(pingedAt)));
+  }
+
+  #judge(pingedAt: number): void {
+    if (this.#state === GONE || this.#pingedAt !== pingedAt) return;
+    const { livenessMs } = this.#limits;
+    this.blamedOnCall = true;
+    this.#error ??= new PacketError(
+      'ERR_PACKET_WORKER_UNRESPONSIVE',
+      `it has calls and gave no sign of life for ${livenessMs} ms`,
+      { details: { worker: this.facts.worker, livenessMs } },
+    );
+    this.#isolate();
+    this.#kill();
   }
 
   #bootTooLong(): void {
@@ -439,11 +523,12 @@ export class Instance implements ProcessLaneSink {
     this.#lane.kill('SIGKILL');
   }
 
-  /** Isolated for one call: it lives on only for the calls somebody still waits for. */
+  /** Isolated: it lives on only for the calls somebody still waits for. */
   #endWhenAbandoned(): void {
     if (this.#state !== ENDING || this.#draining) return;
     for (const call of this.#calls.all()) if (!call.settled) return;
-    void this.end(this.#limits.cancelGraceMs);
+    const { cancelGraceMs, drainMs } = this.#limits;
+    void this.end(this.blamedOnCall ? cancelGraceMs : drainMs);
   }
 }
 

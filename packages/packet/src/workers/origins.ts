@@ -11,6 +11,8 @@ export class OriginCalls {
   closed = false;
   /** Calls whose promise has settled, while the code awaiting it has not run yet. */
   settling = 0;
+  /** Its call that waits in a mailbox above the bound: one at most does. */
+  above: Call | undefined;
 
   constructor(origin: AskOrigin) {
     this.origin = origin;

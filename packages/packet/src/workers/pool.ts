@@ -1,21 +1,25 @@
 import type { ClockTimer } from '../clock.ts';
 import { PacketError } from '../errors.ts';
 import { IdTable } from '../id-table.ts';
+import { refusedOption } from '../options.ts';
 import type { HandOff, HandOffSink, LiveConnection, PoolInspection, WorkerPoolStats } from '../reactor/index.ts';
 import { Adopting } from './adopting.ts';
-import { lostError, notEncodableError, overloadedError, type WorkerLoss } from './call-errors.ts';
+import { callName, lostError, notEncodableError, overloadedError, type WorkerLoss } from './call-errors.ts';
 import { CallWatch, type Timing } from './call-watch.ts';
 import { type Call, type CallHolder, type CallTable, LateReplies } from './calls.ts';
 import type { ValueHolder } from './held-values.ts';
 import type { Instance, OpenPlace } from './instance.ts';
 import { LeaseCount } from './lender.ts';
-import { Mailbox } from './mailbox.ts';
+import { Mailboxes } from './mailbox.ts';
+import { leastLoadedOf, makePicker, type Picker } from './picker.ts';
 import { type BootOrder, CALL_HEAD, type CellName, type CellValue } from './protocol.ts';
 import type { ProxySeat } from './proxy-seat.ts';
+import { RoomLine } from './room-line.ts';
+import type { Siblings } from './siblings.ts';
 import { Supervisor, type SupervisorClient } from './supervisor.ts';
 import type { WorkerCell } from './worker-cells.ts';
 import type { WorkerLogs } from './worker-logs.ts';
-import type { WorkerLimits } from './worker-options.ts';
+import { serviceRows, type WorkerLimits } from './worker-options.ts';
 import type { WorkerProxy } from './worker-proxy.ts';
 
 /** What a pool is made from. */
@@ -28,6 +32,7 @@ export interface PoolPlan {
   readonly order: (index: number) => BootOrder;
   readonly open: OpenPlace;
   readonly table: CallTable;
+  readonly siblings: Siblings;
   readonly seat: ProxySeat;
   readonly holder: ValueHolder;
   readonly logs: WorkerLogs | undefined;
@@ -42,6 +47,10 @@ export interface CallTarget extends CallHolder {
   readonly capacity: number;
   /** Takes a call. It settles later, never before this returns. */
   submit(call: Call): void;
+  /** The instances that are up, in the order of their places. @throws PacketError why there can be none. */
+  ready(): readonly Instance[];
+  /** Resolves when there is room for a call. */
+  room(signal: AbortSignal | undefined): Promise<void>;
 }
 
 /** The calls of one worker or keyed instance: who runs which, and which wait. */
@@ -51,13 +60,16 @@ export class Pool implements CallTarget, SupervisorClient {
   readonly #plan: PoolPlan;
   readonly #table: CallTable;
   readonly #supervisor: Supervisor;
-  readonly #mailbox = new Mailbox();
+  readonly #mailboxes = new Mailboxes();
+  readonly #picker: Picker;
+  readonly #line = new RoomLine(() => this.#hasRoom());
   readonly #late: LateReplies;
   readonly #leased = new LeaseCount();
   readonly #watch: CallWatch;
   readonly #adopting: Adopting;
   /** Calls the proxy was shown and has not let go on. */
   readonly #withProxy = new IdTable<Call>();
+  /** Those that take calls, in the order of their places. */
   #instances: readonly Instance[] = [];
   #unsettled = 0;
   /** Set when no call is taken any more: why. */
@@ -77,6 +89,7 @@ export class Pool implements CallTarget, SupervisorClient {
     this.#late = new LateReplies(plan.worker);
     const { worker, key, timing, limits, table } = plan;
     this.#watch = new CallWatch({ worker, key, timing, timed: limits.timed, clock: table.clock });
+    this.#picker = makePicker(limits.picker);
     this.#supervisor = new Supervisor({ ...plan, leased: this.#leased }, this);
     this.#adopting = new Adopting({
       worker: plan.worker,
@@ -121,9 +134,11 @@ export class Pool implements CallTarget, SupervisorClient {
       worker: this.worker,
       key: this.key,
       ...this.#supervisor.counts(),
-      queued: this.#mailbox.size,
-      queuedBytes: this.#mailbox.bytes,
+      queued: this.#mailboxes.size,
+      queuedBytes: this.#mailboxes.bytes,
       unsettled: this.#unsettled,
+      pressure: this.#pressure(),
+      recycled: this.#supervisor.recycled,
       lateOriginGone: this.#late.originGone,
       lateSettled: this.#late.settled,
       leased: this.#leased.now,
@@ -149,14 +164,28 @@ export class Pool implements CallTarget, SupervisorClient {
 
   submit(call: Call): void {
     this.#table.begin(call);
-    const refusal = this.#refusal ?? this.parkedError;
+    const refusal = this.#refusal ?? this.parkedError ?? this.#pickKeyError(call);
     if (refusal !== undefined) {
       this.#table.refuse(call, refusal);
-    } else if (this.#plan.seat.seesRequests) {
+    } else if (this.#plan.seat.seesRequests && call.only === undefined) {
       this.#showToProxy(call);
     } else {
       this.#place(call);
     }
+  }
+
+  ready(): readonly Instance[] {
+    const refusal = this.#refusal ?? this.parkedError;
+    if (refusal !== undefined) throw refusal;
+    return this.#instances;
+  }
+
+  async room(signal: AbortSignal | undefined): Promise<void> {
+    const refusal = this.#refusal ?? this.parkedError;
+    if (refusal !== undefined) throw refusal;
+    const most = serviceRows.roomWaiters.fallback;
+    if (this.#line.size >= most) throw roomError(this, this.#line.size, most);
+    await this.#line.wait(signal, () => this.#gaveUpError(signal));
   }
 
   /**
@@ -187,8 +216,12 @@ export class Pool implements CallTarget, SupervisorClient {
   // ---- what calls report ---------------------------------------------------------------------------------------------
 
   letGo(call: Call): void {
-    if (call.queued) this.#mailbox.remove(call);
-    else call.instance?.cancel(call);
+    if (call.mailbox === undefined) {
+      call.instance?.cancel(call);
+    } else {
+      call.mailbox.remove(call);
+      this.#line.advance();
+    }
   }
 
   begun(): void {
@@ -215,23 +248,29 @@ export class Pool implements CallTarget, SupervisorClient {
   // ---- what the supervisor reports -----------------------------------------------------------------------------------
 
   up(instance: Instance): void {
-    this.#instances = [...this.#instances, instance];
+    this.#instances = [...this.#instances, instance].sort((a, b) => a.facts.index - b.facts.index);
     this.#plan.seat.started(instance.facts);
-    this.relieved();
+    this.relieved(instance);
     this.#adopting.relieved();
   }
 
-  relieved(): void {
-    for (let call = this.#mailbox.first; call !== undefined; call = this.#mailbox.first) {
-      const instance = this.#pick();
-      if (instance === undefined) return;
-      this.#mailbox.remove(call);
-      this.#send(instance, call);
+  relieved(instance: Instance): void {
+    if (this.#mailboxes.size > 0) {
+      this.#sendOwn(instance);
+      this.#sendShared();
+      if (this.#mailboxes.size > 0) this.#supervisor.grow();
     }
+    this.#line.advance();
   }
 
   down(instance: Instance): void {
     this.#instances = this.#instances.filter((up) => up !== instance);
+    // Others take over what waited for it, those that waited longest first.
+    for (const call of [...this.#mailboxes.forget(instance)].reverse()) {
+      if (call.only === undefined) this.#mailboxes.shared.pushFront(call);
+      else this.#table.fail(call, lostError(call, lossBy(this.#endingError()), undefined));
+    }
+    if (this.#mailboxes.size > 0) this.#sendShared();
   }
 
   unsolicited(instance: Instance, value: unknown): void {
@@ -244,13 +283,13 @@ export class Pool implements CallTarget, SupervisorClient {
 
   notStarted(call: Call): void {
     // Its caller may have changed the arguments since they were sent; then only the caller can make the call again.
-    if (!call.held && call.args.some(isObject)) {
-      const error = new PacketError('ERR_PACKET_STOPPED', 'the worker it was sent to was ending');
-      this.#table.fail(call, lostError(call, lossBy(error), undefined));
+    if (call.only !== undefined || (!call.held && call.args.some(isObject))) {
+      this.#table.fail(call, lostError(call, lossBy(this.#endingError()), undefined));
       return;
     }
-    this.#mailbox.pushFront(call, call.queuedBytes);
-    this.relieved();
+    this.#mailboxes.shared.pushFront(call);
+    this.#sendShared();
+    if (this.#mailboxes.size > 0) this.#supervisor.grow();
   }
 
   lost(instance: Instance, loss: WorkerLoss, calls: readonly Call[]): void {
@@ -263,6 +302,7 @@ export class Pool implements CallTarget, SupervisorClient {
     this.#failWaiting(() => error);
     this.#plan.seat.ended();
     this.#adopting.giveUp(error);
+    this.#line.fail(error);
   }
 
   // ---- inside --------------------------------------------------------------------------------------------------------
@@ -293,41 +333,119 @@ export class Pool implements CallTarget, SupervisorClient {
 
   /** Gives the call to an instance, or lets it wait its turn. */
   #place(call: Call): void {
-    const instance = this.#mailbox.size === 0 ? this.#pick() : undefined;
-    if (instance === undefined) this.#enqueue(call);
+    const { only } = call;
+    const mailboxes = this.#mailboxes;
+    if (only !== undefined) {
+      if (only.free && mailboxes.firstFor(only) === undefined) this.#send(only, call);
+      else this.#enqueue(call, only, false);
+      return;
+    }
+    const kept = this.#line.take();
+    const instance = mailboxes.shared.size === 0 ? this.#pick(call) : undefined;
+    if (instance instanceof PacketError) this.#table.refuse(call, instance);
+    else if (instance === undefined) this.#enqueue(call, this.#picker.owner(call, this.#instances), kept);
     else this.#send(instance, call);
+    if (kept) this.#line.advance();
   }
 
-  /** The instance with the fewest calls of those that can take one more. */
-  #pick(): Instance | undefined {
-    let best: Instance | undefined;
-    for (const instance of this.#instances) {
-      if (instance.free && (best === undefined || instance.load < best.load)) best = instance;
+  /** The instance to give the call to now, if there is one. An error is the proxy's that could not choose. */
+  #pick(call: Call): Instance | PacketError | undefined {
+    if (!this.#plan.seat.picks) return this.#picker.pick(call, this.#instances);
+    const free = this.#instances.filter((instance) => instance.free);
+    if (free.length === 0) return undefined;
+    try {
+      return this.#plan.seat.pick(call, free) ?? leastLoadedOf(free);
+    } catch (error) {
+      return pickError(call, error);
     }
-    return best;
+  }
+
+  /** Sends what only this instance may take. */
+  #sendOwn(instance: Instance): void {
+    for (let call = this.#mailboxes.firstFor(instance); call !== undefined && instance.free; ) {
+      call.mailbox?.remove(call);
+      this.#send(instance, call);
+      call = this.#mailboxes.firstFor(instance);
+    }
+  }
+
+  /** Sends what any may take, as far as there are free ones. */
+  #sendShared(): void {
+    const { shared } = this.#mailboxes;
+    for (let call = shared.first; call !== undefined; call = shared.first) {
+      const owner = this.#picker.owner(call, this.#instances);
+      const instance = owner ?? this.#pick(call);
+      if (instance === undefined) return;
+      shared.remove(call);
+      if (instance instanceof PacketError) this.#table.refuse(call, instance);
+      else if (owner?.free === false) this.#mailboxes.push(call, owner);
+      else this.#send(instance, call);
+    }
   }
 
   #send(instance: Instance, call: Call): void {
     try {
       instance.send(call, this.#table.clock.now());
       this.#watch.started(call, instance.facts);
+      this.#supervisor.working();
     } catch (error) {
       this.#table.refuse(call, notEncodableError(call, error, CALL_HEAD));
     }
   }
 
-  #enqueue(call: Call): void {
+  /** @param kept A place was kept for this call. */
+  #enqueue(call: Call, owner: Instance | undefined, kept: boolean): void {
+    const { mailboxPolicy } = this.#plan.limits;
+    const full = kept ? undefined : this.#fullError(call);
+    if (full !== undefined && mailboxPolicy !== 'drop-oldest' && !this.#mayWaitAbove(call)) {
+      this.#table.refuse(call, full);
+      return;
+    }
+    if (!this.#hold(call)) return;
+    if (full !== undefined && mailboxPolicy === 'drop-oldest') this.#dropOldest();
+    this.#mailboxes.push(call, owner);
+    this.#supervisor.grow();
+  }
+
+  /** Why there is no room for a call, if there is none. */
+  #fullError(call: Call): PacketError | undefined {
     const { mailbox, mailboxBytes } = this.#plan.limits;
-    const { size, bytes } = this.#mailbox;
-    if (size >= mailbox) {
-      this.#table.refuse(call, overloadedError(call, 'calls', size, mailbox));
-      return;
+    const { size, bytes } = this.#mailboxes;
+    if (size >= mailbox) return overloadedError(call, 'calls', size, mailbox);
+    return bytes >= mailboxBytes ? overloadedError(call, 'bytes', bytes, mailboxBytes) : undefined;
+  }
+
+  #hasRoom(): boolean {
+    const { mailbox, mailboxBytes } = this.#plan.limits;
+    return this.#mailboxes.size < mailbox && this.#mailboxes.bytes < mailboxBytes;
+  }
+
+  /** One call of each connection may, so that memory is bounded by the number of connections. */
+  #mayWaitAbove(call: Call): boolean {
+    const { origin } = call;
+    if (this.#plan.limits.mailboxPolicy !== 'wait' || origin === undefined) return false;
+    if (origin.above?.mailbox !== undefined) return false;
+    origin.above = call;
+    return true;
+  }
+
+  #dropOldest(): void {
+    for (let call = this.#mailboxes.oldest; call !== undefined; call = this.#mailboxes.oldest) {
+      const error = this.#fullError(call);
+      if (error === undefined) return;
+      call.mailbox?.remove(call);
+      this.#table.refuse(call, error);
     }
-    if (bytes >= mailboxBytes) {
-      this.#table.refuse(call, overloadedError(call, 'bytes', bytes, mailboxBytes));
-      return;
-    }
-    if (this.#hold(call)) this.#mailbox.push(call, call.queuedBytes);
+  }
+
+  /** 0 without work, 0.5 when every instance has all the calls it takes, 1 when the mailbox is full. */
+  #pressure(): number {
+    const { concurrency, mailbox, mailboxBytes } = this.#plan.limits;
+    const { size, bytes } = this.#mailboxes;
+    if (size > 0) return 0.5 + Math.min(1, Math.max(size / mailbox, bytes / mailboxBytes)) / 2;
+    let load = 0;
+    for (const instance of this.#instances) load += instance.load;
+    return load === 0 ? 0 : Math.min(1, load / (this.#instances.length * concurrency)) / 2;
   }
 
   /** For a call that leaves later: what the caller changes until then must not change it. False when it is refused. */
@@ -346,6 +464,28 @@ export class Pool implements CallTarget, SupervisorClient {
     }
   }
 
+  #pickKeyError(call: Call): PacketError | undefined {
+    if (call.pickKey === undefined || this.#plan.seat.picks || this.#plan.limits.picker === 'key') return undefined;
+    const owner = `worker "${this.worker}" call`;
+    return refusedOption(
+      owner,
+      'pickKey',
+      "absent where neither picker: 'key' nor a proxy's pick() uses it",
+      'a value',
+    );
+  }
+
+  #endingError(): PacketError {
+    return new PacketError('ERR_PACKET_STOPPED', 'the worker it was sent to was ending');
+  }
+
+  #gaveUpError(signal: AbortSignal | undefined): PacketError {
+    return new PacketError('ERR_PACKET_CANCELLED', `worker "${this.worker}": waiting for room was given up`, {
+      cause: signal?.reason,
+      details: { worker: this.worker, ...(this.key === undefined ? {} : { key: this.key }), started: false },
+    });
+  }
+
   #stoppedError(): PacketError {
     return new PacketError('ERR_PACKET_STOPPED', `worker "${this.worker}" was stopped`, {
       details: { worker: this.worker, ...(this.key === undefined ? {} : { key: this.key }) },
@@ -356,6 +496,7 @@ export class Pool implements CallTarget, SupervisorClient {
     const stopped = why ?? this.#stoppedError();
     this.#refusal = stopped;
     this.#adopting.giveUp(stopped);
+    this.#line.fail(stopped);
     await this.#whenIdle();
     this.#hasten = (graceMs) => void this.#supervisor.stop(graceMs);
     await this.#supervisor.stop(this.#graceMs());
@@ -390,12 +531,23 @@ export class Pool implements CallTarget, SupervisorClient {
 
   /** Fails what no instance has: the calls in the mailbox and those its proxy holds back. */
   #failWaiting(error: (call: Call) => PacketError): void {
-    for (const call of [...this.#mailbox.empty(), ...this.#withProxy.all()]) this.#table.fail(call, error(call));
+    for (const call of [...this.#mailboxes.empty(), ...this.#withProxy.all()]) this.#table.fail(call, error(call));
   }
 }
 
 function lossBy(error: PacketError): WorkerLoss {
   return { exitCode: undefined, signal: undefined, error, stderr: '' };
+}
+
+/** Too many wait for room. */
+function roomError({ worker, key }: CallHolder, seen: number, most: number): PacketError {
+  return new PacketError('ERR_PACKET_OVERLOADED', `worker "${worker}": ${seen} callers wait for room already`, {
+    details: { worker, ...(key === undefined ? {} : { key }), limit: 'room', seen, most },
+  });
+}
+
+function pickError(call: Call, cause: unknown): PacketError {
+  return new PacketError('ERR_PACKET_CALLBACK', `${callName(call)}: the proxy's pick hook failed`, { cause });
 }
 
 function isObject(value: unknown): boolean {

@@ -12,7 +12,7 @@ import type { WireError } from './error-codec.ts';
  *                                               BYE n              not begun: give it to somebody else
  *                                               EVENT 0 value      sent by itself, to the proxy
  *                                               STATUS 0 [cell, value]    the latest of a cell
- *   PING 0 'figures'                            PONG 0 WorkerFigures
+ *   PING 0                                      PONG 0 WorkerFigures?   the loop turns
  *   DRAIN 0 graceMs                             ERROR 0 WireError  could not boot
  *                                               BYE 0 WireError?   ends now; what it died of
  *   HANDLE n HandOver                           HANDLE 0 HandOverReplies      of several connections
@@ -81,6 +81,7 @@ export interface CallTargetName {
   readonly key?: string;
   /** `''` for `receiveData`. */
   readonly method: string;
+  readonly pickKey?: string;
 }
 
 /** Value of a CALL frame: what is called (a method, a lease, another worker), `leftMs` or all of the head, the arguments. */

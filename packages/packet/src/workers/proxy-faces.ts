@@ -19,6 +19,16 @@ export interface FaceHost {
     options: CallOptions,
     origin: OriginCalls | undefined,
   ): Promise<unknown>;
+  /** Makes a call to every instance that is ready; the promise settles when all have. */
+  broadcast(
+    worker: string,
+    method: string,
+    args: readonly unknown[],
+    options: CallOptions,
+    origin: OriginCalls | undefined,
+  ): Promise<PromiseSettledResult<unknown>[]>;
+  /** Resolves when there is room for a call. */
+  room(worker: string, options: CallOptions): Promise<void>;
   proxy(worker: string, key: string | undefined): WorkerProxy;
   cell(worker: string, key: string | undefined, name: CellName): WorkerCell;
   /** Hands a live connection to an instance of the worker. */
@@ -95,9 +105,19 @@ export class ProxyFaces {
         $status: { get: () => host.cell(worker, options.key, 'status') },
         $result: { get: () => host.cell(worker, options.key, 'result') },
         $adopt: { value: (source: AdoptSource) => host.handOver(worker, options.key, source) },
+        $broadcast: { get: () => this.#broadcast(worker, unknown, options, origin) },
+        $room: { value: () => host.room(worker, options) },
       });
     };
     return make;
+  }
+
+  #broadcast(worker: string, unknown: object, options: CallOptions, origin: OriginCalls | undefined): Face {
+    const face: Record<string, unknown> = Object.create(unknown);
+    for (const method of this.#host.methodsOf(worker)) {
+      face[method] = (...args: unknown[]) => this.#host.broadcast(worker, method, args, options, origin);
+    }
+    return face;
   }
 }
 
@@ -136,7 +156,7 @@ export function checkAskOptions(worker: string, options: AskOptions): void {
   checkOptions(worker, options, ASK_OPTIONS);
 }
 
-const ASK_OPTIONS: readonly string[] = ['deadlineMs', 'key'];
+const ASK_OPTIONS: readonly string[] = ['deadlineMs', 'key', 'pickKey'];
 const CALL_OPTIONS: readonly string[] = [...ASK_OPTIONS, 'signal'];
 
 function checkOptions(worker: string, options: AskOptions, known: readonly string[]): void {
@@ -144,9 +164,10 @@ function checkOptions(worker: string, options: AskOptions, known: readonly strin
   for (const name in options) {
     if (!known.includes(name)) throw refusedOption(owner, name, `absent (known are ${known.join(', ')})`, 'a value');
   }
-  const { deadlineMs, key } = options;
+  const { deadlineMs, key, pickKey } = options;
   if (deadlineMs !== undefined) checkDeadline(worker, deadlineMs);
   if (key !== undefined && typeof key !== 'string') throw optionError(owner, 'key', 'a string', key);
+  if (pickKey !== undefined && typeof pickKey !== 'string') throw optionError(owner, 'pickKey', 'a string', pickKey);
 }
 
 function checkDeadline(worker: string, deadlineMs: number): void {

@@ -3,9 +3,16 @@ import type { WorkerFacts } from '../events.ts';
 import { isThenable } from '../thenable.ts';
 import { callName, type WorkerLoss } from './call-errors.ts';
 import type { Call, CallTable } from './calls.ts';
+import type { Instance } from './instance.ts';
 import type { CellName } from './protocol.ts';
 import { LatestCell } from './worker-cells.ts';
-import { DefaultWorkerProxy, WorkerProxy, type WorkerProxyClass, type WorkerRequest } from './worker-proxy.ts';
+import {
+  DefaultWorkerProxy,
+  type InstanceFacts,
+  WorkerProxy,
+  type WorkerProxyClass,
+  type WorkerRequest,
+} from './worker-proxy.ts';
 
 /** Runs a callback and tells of it if it holds the event loop. */
 export type Watched = <T>(where: string, callback: () => T) => T;
@@ -18,6 +25,8 @@ export class ProxySeat {
   readonly seesReplies: boolean;
   /** The latest values of its worker. */
   readonly cells: Readonly<Record<CellName, LatestCell>> = { status: new LatestCell(), result: new LatestCell() };
+  /** Whether it chooses the instances. */
+  readonly picks: boolean;
   readonly #receives: boolean;
   readonly #onError: (error: unknown, where: string) => void;
   readonly #watched: Watched;
@@ -34,8 +43,22 @@ export class ProxySeat {
     this.#watched = watched;
     this.seesRequests = this.proxy.request !== WorkerProxy.prototype.request;
     this.seesReplies = this.proxy.reply !== WorkerProxy.prototype.reply;
+    this.picks = this.proxy.pick !== WorkerProxy.prototype.pick;
     this.#receives = this.proxy.receiveData !== WorkerProxy.prototype.receiveData;
     this.#onError = onError;
+  }
+
+  /** The instance the proxy chooses. @throws what the hook throws, and when it returns none of `free`. */
+  pick(call: Call, free: readonly Instance[]): Instance | undefined {
+    const { args, pickKey } = call;
+    const method = call.method === '' ? undefined : call.method;
+    const facts = free.map(({ facts, load, settledCalls }): InstanceFacts => ({ ...facts, load, calls: settledCalls }));
+    const picked = this.#watched(this.#where('pick'), () => this.proxy.pick({ method, args, pickKey }, facts));
+    if (picked === undefined) return undefined;
+    const instance = free[facts.indexOf(picked)];
+    if (instance === undefined)
+      throw new PacketError('ERR_PACKET_STATE', 'it returned none of the instances it was given');
+    return instance;
   }
 
   started(instance: WorkerFacts): void {

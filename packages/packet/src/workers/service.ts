@@ -19,7 +19,7 @@ import { AskCall, type Call, CallTable, NestedCall, type NestedRequest, PromiseC
 import { type CarriedContext, captureContext, nestedContext } from './carried.ts';
 import { DEFER, type DeferHost, type DeferPlan, Deferrals, deferDefinition } from './deferrals.ts';
 import { ValueHolder } from './held-values.ts';
-import type { OpenPlace } from './instance.ts';
+import type { Instance, OpenPlace } from './instance.ts';
 import { type AdoptSource, type HandedConnection, handOver, liveSource } from './live-source.ts';
 import { loadDefinitions, type WorkerDefinition } from './loader.ts';
 import { type OriginCalls, Origins } from './origins.ts';
@@ -30,6 +30,7 @@ import type { CellName } from './protocol.ts';
 import { checkAskOptions, checkCallOptions, type FaceHost, ProxyFaces, unknownWorkerError } from './proxy-faces.ts';
 import { ProxySeat, type Watched } from './proxy-seat.ts';
 import { seal } from './seal.ts';
+import { Siblings, StartOrder } from './siblings.ts';
 import type { WorkerCell } from './worker-cells.ts';
 import { WorkerLogs } from './worker-logs.ts';
 import { serviceRows, type WorkerLimits } from './worker-options.ts';
@@ -102,6 +103,8 @@ class Service implements Workers, FaceHost {
   readonly #logs: WorkerLogs | undefined;
   readonly #timing: Timing = { on: false };
   readonly #deferrals: Deferrals | undefined;
+  readonly #order: StartOrder;
+  readonly #siblings: Siblings;
   readonly names: readonly string[];
   /** All workers with their methods, for workers that call them. */
   readonly #directory: Readonly<Record<string, readonly string[]>>;
@@ -125,11 +128,26 @@ class Service implements Workers, FaceHost {
     this.#table = new CallTable(options.clock, this.#origins, options.onError);
     this.#faces = new ProxyFaces(this);
     this.#table.route = (request) => this.#nested(request);
+    this.#order = new StartOrder(definitions);
+    this.#siblings = new Siblings(this.#order);
   }
 
   async startAll(): Promise<void> {
-    const own = this.names.filter((name) => this.#definition(name).limits.autoLoad);
-    await Promise.all(own.map((name) => this.start(name, {})));
+    const started = new Map<string, Promise<void>>();
+    for (const name of this.#order.names) {
+      const { limits, after } = this.#definition(name);
+      if (limits.autoLoad) started.set(name, this.#startAfter(name, after, started));
+    }
+    await Promise.all(started.values());
+  }
+
+  async #startAfter(
+    name: string,
+    after: readonly string[],
+    started: ReadonlyMap<string, Promise<void>>,
+  ): Promise<void> {
+    await Promise.all(after.map((before) => started.get(before)));
+    await this.start(name, {});
   }
 
   // ---- calls ---------------------------------------------------------------------------------------------------------
@@ -150,6 +168,7 @@ class Service implements Workers, FaceHost {
     call.context = this.#capture();
     const ask: Ask = { id: call.id, worker, cancel: () => this.#cancel(call, 'its ask was cancelled') };
     call.ask = ask;
+    call.pickKey = options.pickKey;
     this.#submit(target, call, undefined);
     return ask;
   }
@@ -163,21 +182,11 @@ class Service implements Workers, FaceHost {
   ): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const target = this.#target(worker, options.key);
-      const call = new PromiseCall(
-        this.#table.nextId(),
-        target,
-        method,
-        args,
-        origin,
-        this.#options.clock.now(),
-        this.#deadlineMs(worker, options),
-      );
-      call.context = this.#capture();
+      const call = this.#promiseCall(target, method, args, options, origin);
       call.resolve = resolve;
       call.reject = reject;
-      const { signal } = options;
-      if (signal !== undefined) call.listen(signal, () => this.#cancel(call, ABORTED, signal.reason));
-      this.#submit(target, call, signal);
+      call.pickKey = options.pickKey;
+      this.#submit(target, call, options.signal);
     });
   }
 
@@ -185,6 +194,30 @@ class Service implements Workers, FaceHost {
     if (this.#closed) throw closedError(DEFER);
     if (this.#deferrals === undefined) throw unknownWorkerError(DEFER, this.names);
     return await this.#deferrals.run(module, name, args, checkCallOptions(DEFER, options));
+  }
+
+  async broadcast(
+    worker: string,
+    method: string,
+    args: readonly unknown[],
+    options: CallOptions,
+    origin: OriginCalls | undefined,
+  ): Promise<PromiseSettledResult<unknown>[]> {
+    const target = this.#target(worker, options.key);
+    const results = target.ready().map((instance) => {
+      return new Promise<unknown>((resolve, reject) => {
+        const call = this.#promiseCall(target, method, args, options, origin);
+        call.resolve = resolve;
+        call.reject = reject;
+        call.only = instance;
+        this.#submit(target, call, options.signal);
+      });
+    });
+    return await Promise.allSettled(results);
+  }
+
+  async room(worker: string, options: CallOptions): Promise<void> {
+    await this.#target(worker, options.key).room(options.signal);
   }
 
   proxies(origin?: AskOrigin): WorkerProxies {
@@ -323,6 +356,7 @@ class Service implements Workers, FaceHost {
       }),
       open: this.#places(definition, transport, orphan),
       table: this.#table,
+      siblings: this.#siblings,
       seat: new ProxySeat(ProxyClass, worker, key, onError, watched),
       holder: this.#holder,
       logs: this.#logs,
@@ -364,7 +398,7 @@ class Service implements Workers, FaceHost {
 
   /** A call of a worker's to another. */
   #nested({ target: name, args, parent, deadlineMs, carried, ...caller }: NestedRequest): Call {
-    const { worker, key, method } = name;
+    const { worker, key, pickKey, method } = name;
     const target = this.#target(worker, key);
     const chain = chainOf(parent);
     const waiting = chain.filter((call) => call.holder === target && !call.settled).length;
@@ -381,8 +415,25 @@ class Service implements Workers, FaceHost {
       parent,
     );
     call.caller = caller;
+    call.pickKey = pickKey;
     call.context = nestedContext(parent?.context, carried);
     target.submit(call);
+    return call;
+  }
+
+  #promiseCall(
+    target: CallTarget,
+    method: string,
+    args: readonly unknown[],
+    options: CallOptions,
+    origin: OriginCalls | undefined,
+  ): PromiseCall {
+    const now = this.#options.clock.now();
+    const deadlineMs = this.#deadlineMs(target.worker, options);
+    const call = new PromiseCall(this.#table.nextId(), target, method, args, origin, now, deadlineMs);
+    call.context = this.#capture();
+    const { signal } = options;
+    if (signal !== undefined) call.listen(signal, () => this.#cancel(call, ABORTED, signal.reason));
     return call;
   }
 
@@ -428,6 +479,14 @@ class AbsentWorker implements CallTarget {
   submit(call: Call): void {
     this.#table.begin(call);
     this.#table.refuse(call, this.#error);
+  }
+
+  ready(): readonly Instance[] {
+    throw this.#error;
+  }
+
+  room(): Promise<void> {
+    return Promise.reject(this.#error);
   }
 
   letGo(): void {}

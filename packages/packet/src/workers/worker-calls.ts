@@ -55,6 +55,14 @@ export class WorkerCalls implements FaceHost {
     return Promise.reject(notHereError('$adopt'));
   }
 
+  broadcast(): Promise<never> {
+    return Promise.reject(notHereError('$broadcast'));
+  }
+
+  room(): Promise<never> {
+    return Promise.reject(notHereError('$room'));
+  }
+
   call(worker: string, method: string, args: readonly unknown[], options: CallOptions): Promise<unknown> {
     return new Promise((resolve, reject) => this.#send({ worker, method, options, args }, resolve, reject));
   }
@@ -64,12 +72,17 @@ export class WorkerCalls implements FaceHost {
     resolve: (value: unknown) => void,
     reject: (error: unknown) => void,
   ): void {
-    const { signal, key, deadlineMs } = options;
+    const { signal, key, pickKey, deadlineMs } = options;
     const { open, lender } = this.lending;
     if (signal?.aborted === true) throw abortedError(worker, method, signal.reason);
     const most = serviceRows.openCalls.fallback;
     if (open.size >= most) throw tooManyError(this.#facts, 'calls', open.size, most);
-    const target: CallTargetName = { worker, method, ...(key === undefined ? {} : { key }) };
+    const target: CallTargetName = {
+      worker,
+      method,
+      ...(key === undefined ? {} : { key }),
+      ...(pickKey === undefined ? {} : { pickKey }),
+    };
     // Copied by the lane, at once.
     const context = captureContext((value) => value);
     const head: CallHead = {

@@ -4,8 +4,17 @@ import { type Given, optionError, type Resolved, resolveOptions } from '../optio
 
 /** Options of one worker class: its `static config`. The rows are the only home of defaults and bounds. */
 export const workerRows = {
-  /** Instances that share the worker's calls. */
+  /** Instances that share the worker's calls: how many there are, or with `poolMin` the most there may be. */
   pool: { kind: 'number', fallback: 1, min: 1, max: 256, unit: 'workers' },
+  /** Instances that are always up. More, up to `pool`, are started one by one while calls wait. 0: as many as `pool`. */
+  poolMin: { kind: 'number', fallback: 0, min: 1, max: 256, unit: 'workers', off: 0 },
+  /** An instance above `poolMin` that had nothing to do for so long is ended. */
+  poolIdleMs: { kind: 'number', fallback: 30_000, min: 1, max: 86_400_000, unit: 'ms' },
+  /**
+   * Which instance gets a call. `least-loaded`: of those that can take one more, that with the fewest. `round-robin`: each in
+   * turn. `key`: for each `pickKey` always the same, as long as it is up. A proxy with `pick` decides before any of these.
+   */
+  picker: { kind: 'choice', fallback: 'least-loaded', choices: ['least-loaded', 'round-robin', 'key'] },
   /**
    * Where instances run: a process each; a thread each, which starts faster and can be given memory, and can take the whole
    * process with it; or inside the master (for tests: nothing isolates them there).
@@ -33,6 +42,11 @@ export const workerRows = {
   moveSockets: { kind: 'boolean', fallback: true },
   /** Connections that may wait for an instance, unread; more are refused. */
   handlesWaiting: { kind: 'number', fallback: 1024, min: 0, max: 1_000_000, unit: 'connections' },
+  /**
+   * What becomes of a call that finds the mailbox full. `reject`: it fails. `drop-oldest`: the call that waits longest fails
+   * in its place. `wait`: one call of each connection waits all the same, and the rest fail. Who awaits `$room()` first never fails.
+   */
+  mailboxPolicy: { kind: 'choice', fallback: 'reject', choices: ['reject', 'wait', 'drop-oldest'] },
   /** Longest time from start to readiness, `workerInit` included. */
   bootDeadlineMs: { kind: 'number', fallback: 10_000, min: 1, max: 600_000, unit: 'ms' },
   /** How long a cancelled call may go on before its instance is replaced. */
@@ -49,6 +63,27 @@ export const workerRows = {
   healthyMs: { kind: 'number', fallback: 10_000, min: 1, max: 86_400_000, unit: 'ms' },
   /** Whether the times of its calls are recorded by method, for `inspectWorkers`. */
   timed: { kind: 'boolean', fallback: false },
+  /**
+   * Which instances are started again. `permanent`: all. `on-failure`: all but those that exit with code 0 and owe no answer.
+   * `never`: none. One that is not started again is parked.
+   */
+  restart: { kind: 'choice', fallback: 'permanent', choices: ['permanent', 'on-failure', 'never'] },
+  /**
+   * Who is restarted with an instance that dies. `one-for-one`: nobody. `rest-for-one`: the later instances of its pool, and
+   * the workers that come `after` it. `all`: its whole pool, and all workers joined with it by `after`.
+   */
+  strategy: { kind: 'choice', fallback: 'one-for-one', choices: ['one-for-one', 'rest-for-one', 'all'] },
+  /**
+   * An instance with calls that gives no sign of life for so long is killed and replaced, after at most twice that time. Set it
+   * higher, or off, where one method computes for minutes without ever awaiting.
+   */
+  livenessMs: { kind: 'number', fallback: 300_000, min: 10, max: 86_400_000, unit: 'ms', off: 0 },
+  /** Calls after which an instance is replaced. */
+  maxCalls: { kind: 'number', fallback: 0, min: 1, max: 1_000_000_000, unit: 'calls', off: 0 },
+  /** Age at which an instance is replaced. */
+  maxAgeMs: { kind: 'number', fallback: 0, min: 1, max: 2_592_000_000, unit: 'ms', off: 0 },
+  /** Memory at which an instance is replaced: the resident set of a process, the heap of a thread. Not for `inline`. */
+  maxRssBytes: { kind: 'number', fallback: 0, min: 1_048_576, max: 1_099_511_627_776, unit: 'bytes', off: 0 },
 } as const;
 
 /** Memory a thread may have; one that needs more ends with `ERR_WORKER_OUT_OF_MEMORY`. */
@@ -75,6 +110,8 @@ export type WorkerConfig = Given<typeof workerRows> & {
   readonly execArgv?: readonly string[] | undefined;
   /** Most memory of each of its threads, in megabytes, and what else Node's `resourceLimits` has. Only for `thread`. */
   readonly resourceLimits?: ThreadMemory | undefined;
+  /** Workers of the folder that are to be ready before this one starts: see `strategy`. */
+  readonly after?: string | readonly string[] | undefined;
 };
 
 /** A worker's options, defaults filled in. */
@@ -87,6 +124,8 @@ export interface WorkerSettings {
   readonly execArgv: readonly string[];
   /** Memory of its threads, where it says anything. */
   readonly threadMemory: ResourceLimits | undefined;
+  /** Workers that are ready before this one starts. */
+  readonly after: readonly string[];
 }
 
 /** Numbers of the worker area that no class sets for itself. */
@@ -115,6 +154,10 @@ export const serviceRows = {
   callDepth: { kind: 'number', fallback: 32, min: 1, max: 1000, unit: 'levels' },
   /** How long a worker that does not let its loop turn may go on until a cell it has set is sent all the same. */
   cellDelayMs: { kind: 'number', fallback: 50, min: 1, max: 10_000, unit: 'ms' },
+  /** How often the memory of instances that work is looked at, where `maxRssBytes` is set. */
+  memoryCheckMs: { kind: 'number', fallback: 1000, min: 10, max: 600_000, unit: 'ms' },
+  /** Callers of one worker that may wait in `$room()`. */
+  roomWaiters: { kind: 'number', fallback: 100_000, min: 1, max: 10_000_000, unit: 'count' },
   /** Past failures that a parked worker's error names. */
   failuresKept: { kind: 'number', fallback: 5, min: 1, max: 100, unit: 'count' },
   /** Output of one instance that waits to be written to its log; what is more is dropped, and said so in the log. */
@@ -139,9 +182,14 @@ export function resolveWorkerConfig(worker: string, file: string, config: unknow
   try {
     const execArgv: unknown = 'execArgv' in config ? (config.execArgv ?? []) : [];
     if (!isTextList(execArgv)) throw optionError(owner, 'execArgv', 'an array of strings', execArgv);
-    const limits = resolveOptions(owner, workerRows, config, ['execArgv', 'resourceLimits']);
+    const given: unknown = 'after' in config ? (config.after ?? []) : [];
+    const after: unknown = typeof given === 'string' ? [given] : given;
+    if (!isTextList(after)) throw optionError(owner, 'after', 'a name or an array of names', given);
+    const limits = resolveOptions(owner, workerRows, config, ['execArgv', 'resourceLimits', 'after']);
+    const { pool, poolMin } = limits;
+    if (poolMin > pool) throw optionError(owner, 'poolMin', `at most ${pool}, the pool,`, poolMin);
     const memory: unknown = 'resourceLimits' in config ? config.resourceLimits : undefined;
-    return { limits, execArgv, threadMemory: threadMemoryOf(owner, limits.transport, memory) };
+    return { limits, execArgv, threadMemory: threadMemoryOf(owner, limits.transport, memory), after };
   } catch (error) {
     throw definitionError(file, error instanceof Error ? error.message : String(error), error);
   }

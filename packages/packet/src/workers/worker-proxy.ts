@@ -28,6 +28,23 @@ export interface WorkerRequest {
   fail(error: unknown): void;
 }
 
+/** A call for which an instance is to be picked. */
+export interface PickRequest {
+  /** `undefined` for `askWorker`, whose data is the one argument. */
+  readonly method: string | undefined;
+  readonly args: readonly unknown[];
+  /** What the caller gave in the option of this name. */
+  readonly pickKey: string | undefined;
+}
+
+/** An instance as a picker sees it. */
+export interface InstanceFacts extends WorkerFacts {
+  /** Calls it has now. */
+  readonly load: number;
+  /** Calls it has settled in its life. */
+  readonly calls: number;
+}
+
 /**
  * The master's side of one worker or keyed instance; all calls to it and all answers from it pass here.
  *
@@ -53,6 +70,14 @@ export class WorkerProxy {
   /** A call was made. The default lets it go on. */
   request(request: WorkerRequest): void {
     request.forward();
+  }
+
+  /**
+   * Chooses the instance for a call, of those that can take one now, in the order of their places. `undefined` leaves it to
+   * the one with the fewest calls. A call for which this throws, or returns something else, fails.
+   */
+  pick(_request: PickRequest, _instances: readonly InstanceFacts[]): InstanceFacts | undefined {
+    return undefined;
   }
 
   /** The worker answered; the caller gets what this returns. `request` is the object `request()` was given. */

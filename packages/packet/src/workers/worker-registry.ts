@@ -52,6 +52,13 @@ export type TypedProxy<W extends Worker> = {
   readonly [M in WorkerMethodName<W>]: ProxyMethod<W[M]>;
 } & ProxyControls<W>;
 
+/** A worker's methods as they run on every instance of it. */
+export type BroadcastProxy<W extends Worker> = {
+  readonly [M in WorkerMethodName<W>]: ProxyMethod<W[M]> extends (...args: infer A) => Promise<infer R>
+    ? (...args: A) => Promise<PromiseSettledResult<R>[]>
+    : ProxyMethod<W[M]>;
+};
+
 /** What a typed proxy offers beside the worker's methods. */
 export interface ProxyControls<W extends Worker> {
   /**
@@ -68,6 +75,17 @@ export interface ProxyControls<W extends Worker> {
    * would not have it, `ERR_PACKET_WORKER_LOST` when its worker ended meanwhile, `ERR_PACKET_ABORTED`.
    */
   $adopt(source: AdoptSource): Promise<HandedConnection>;
+  /**
+   * The same methods, run once on every instance that is ready: `await workers.resize.$broadcast.forget(name)` gives one result
+   * for each, in the order of their places. Instances that start later do not get it. The proxy's `request()` does not see it.
+   */
+  readonly $broadcast: BroadcastProxy<W>;
+  /**
+   * Resolves when there is room for one call, in the order of asking; made in the same turn, the call is not refused as too
+   * much. Waits at most until the `signal` of `$with`.
+   * @throws PacketError `ERR_PACKET_OVERLOADED` when too many wait for room already (`roomWaiters`, 100,000).
+   */
+  $room(): Promise<void>;
   /** The proxy object of the worker, or of the keyed instance chosen with `$with`. @throws PacketError `ERR_PACKET_WORKER_UNKNOWN`. */
   readonly $proxy: WorkerProxy;
   /** The worker's latest `status`. @throws PacketError `ERR_PACKET_WORKER_UNKNOWN`. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { TypedProxy, WorkerProxies } from '@packet/core';
+import type { BroadcastProxy, TypedProxy, WorkerProxies } from '@packet/core';
 import type { Evaluate } from './fixtures/calls/evaluate.ts';
 import type { Gate } from './fixtures/calls/gate.ts';
 import { startWorkers } from './test-service.ts';
@@ -26,6 +26,29 @@ test('a program declares its workers in @packet/core, and their methods are type
   assert.equal(await proxies.evaluate.run('1+1'), 2);
   assert.equal(await proxies.evaluate.$with({ deadlineMs: 5000 }).run('2+2'), 4);
   assert.equal(await proxies.$get<Gate>('gate').waits(), false);
+});
+
+test('a broadcast has the same methods, and a settled result of each instance', async (t) => {
+  const { workers } = await startWorkers(t, 'calls', { transport: 'inline' });
+  const { evaluate } = workers.proxies() as WorkerProxies;
+  type Broadcast = (typeof evaluate)['$broadcast'];
+  same<Same<Broadcast, BroadcastProxy<Evaluate>>>(true);
+  same<Same<ReturnType<Broadcast['run']>, Promise<PromiseSettledResult<number>[]>>>(true);
+  same<Same<Parameters<Broadcast['run']>, [source: string]>>(true);
+  same<Same<ReturnType<(typeof evaluate)['$room']>, Promise<void>>>(true);
+  assert.deepEqual(await evaluate.$with({ deadlineMs: 5000 }).$broadcast.run('1+1'), [
+    { status: 'fulfilled', value: 2 },
+    { status: 'fulfilled', value: 2 },
+  ]);
+  const refused = [
+    // @ts-expect-error hooks are not methods
+    () => evaluate.$broadcast.workerInit({}),
+    // @ts-expect-error its argument is a string
+    () => evaluate.$broadcast.run(1),
+    // @ts-expect-error a broadcast has no options of its own
+    () => evaluate.$broadcast.$with({}),
+  ];
+  for (const call of refused) await Promise.allSettled([(async () => await call())()]);
 });
 
 test('what a worker does not offer does not compile', async (t) => {

@@ -1,0 +1,94 @@
+import type { PacketError } from '../errors.ts';
+
+interface Waiter {
+  resolve(): void;
+  reject(error: PacketError): void;
+}
+
+/**
+ * Callers that wait for room in a mailbox, first come first served, holding no arguments.
+ *
+ * One at a time is let through; its place is kept until it makes its call, or this turn of the loop is over. Its call lets
+ * the next one through, so a whole line can pass in one turn.
+ */
+export class RoomLine {
+  readonly #waiters = new Set<Waiter>();
+  readonly #hasRoom: () => boolean;
+  /** Somebody was let through and has not called yet. */
+  #kept = false;
+  #releasing = false;
+
+  constructor(hasRoom: () => boolean) {
+    this.#hasRoom = hasRoom;
+  }
+
+  get size(): number {
+    return this.#waiters.size;
+  }
+
+  /** Whether a place is kept for somebody. */
+  get keeps(): boolean {
+    return this.#kept;
+  }
+
+  /** Resolves when there is room for one call. @param signal Gives up waiting; `gaveUp` makes the error. */
+  wait(signal: AbortSignal | undefined, gaveUp: () => PacketError): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted === true) {
+        reject(gaveUp());
+        return;
+      }
+      const abort = (): void => {
+        this.#waiters.delete(waiter);
+        reject(gaveUp());
+      };
+      const waiter: Waiter = {
+        resolve: () => {
+          signal?.removeEventListener('abort', abort);
+          resolve();
+        },
+        reject: (error) => {
+          signal?.removeEventListener('abort', abort);
+          reject(error);
+        },
+      };
+      signal?.addEventListener('abort', abort, { once: true });
+      this.#waiters.add(waiter);
+      this.advance();
+    });
+  }
+
+  /** There may be room now. */
+  advance(): void {
+    if (this.#kept || this.#waiters.size === 0 || !this.#hasRoom()) return;
+    const [first] = this.#waiters;
+    if (first === undefined) return;
+    this.#waiters.delete(first);
+    this.#kept = true;
+    this.#releaseLater();
+    first.resolve();
+  }
+
+  /** A call is being made: it takes the place that is kept, if there is one. */
+  take(): boolean {
+    const kept = this.#kept;
+    this.#kept = false;
+    return kept;
+  }
+
+  /** By then whoever was let through has gone on, and called or not. */
+  #releaseLater(): void {
+    if (this.#releasing) return;
+    this.#releasing = true;
+    setImmediate(() => {
+      this.#releasing = false;
+      if (this.take()) this.advance();
+    });
+  }
+
+  /** There will be no room any more. */
+  fail(error: PacketError): void {
+    for (const waiter of this.#waiters) waiter.reject(error);
+    this.#waiters.clear();
+  }
+}
