@@ -310,7 +310,7 @@ describe('unknown things', () => {
     const { signal } = new AbortController();
     assert.throws(() => new TestOrigin(workers).ask('evaluate', 1, { signal } as object), {
       code: 'ERR_PACKET_OPTION',
-      message: /signal must be absent \(known are deadlineMs, key\)/,
+      message: /signal must be absent \(known are deadlineMs, key, pickKey\)/,
     });
   });
 });
