@@ -112,7 +112,7 @@ export function laneValues({ start, echo }: LaneRig): void {
     const back = (await echo(tested, new TypeError('on top', { cause }))) as Error;
     assert.ok(back instanceof TypeError);
     assert.equal(back.message, 'on top');
-    assert.match(String(back.stack), /lane-conformance/);
+    assert.match(String(back.stack), /lane-values/);
     assert.ok(back.cause instanceof RangeError);
     assert.equal(back.cause.message, 'underneath');
   });
