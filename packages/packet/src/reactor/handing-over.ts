@@ -75,7 +75,12 @@ export class HandedOver {
   readonly #host: HandOverHost;
   readonly #open = new Set<HandOff>();
   #emptied: (() => void) | undefined;
+  #draining = false;
+  #waits = true;
+  /** Those that ended while it drained. */
   #finished = 0;
+  /** What was left when all was cut. */
+  #cut: DrainReport | undefined;
 
   constructor(host: HandOverHost) {
     this.#host = host;
@@ -113,34 +118,36 @@ export class HandedOver {
 
   /** Cuts all that are left, wherever they are; they are not waited for, because a worker may hang. */
   cut(): void {
+    // Some are gone at once, others when their worker says so.
+    this.#cut ??= { finished: this.#finished, cut: this.#open.size };
     for (const handOff of [...this.#open]) handOff.cut();
     this.leave();
   }
 
   /** Nothing more is waited for. */
   leave(): void {
+    this.#waits = false;
     this.#emptied?.();
   }
 
   /** Waits until none is left, and cuts those that are at the deadline. */
   async drain(drainMs: number): Promise<DrainReport> {
-    this.#finished = 0;
-    if (this.#open.size > 0 && drainMs > 0) {
+    this.#draining = true;
+    // It may have been told to wait no more while its socket was closing.
+    if (this.#waits && this.#open.size > 0 && drainMs > 0) {
       const deadline = this.#host.clock.setTimer(drainMs, () => this.leave());
       await new Promise<void>((resolve) => {
         this.#emptied = resolve;
       });
       deadline.cancel();
     }
-    const cut = this.#open.size;
-    const finished = this.#finished;
     this.cut();
-    return { finished, cut };
+    return this.#cut ?? { finished: this.#finished, cut: 0 };
   }
 
   #leave(handOff: HandOff, source: Address | undefined): void {
     this.#open.delete(handOff);
-    this.#finished++;
+    if (this.#draining) this.#finished++;
     this.#host.left(source);
     if (this.#open.size === 0) this.#emptied?.();
   }

@@ -64,7 +64,7 @@ export interface HandOffSink {
 
 /** One connection handed over, or waiting to be. */
 export interface HandOff {
-  /** Closes it, wherever it is; `gone` or `failed` follows. */
+  /** Closes it, wherever it is; `gone` or `failed` follows. One that still waits is its owner's again, to be closed. */
   cut(): void;
 }
 

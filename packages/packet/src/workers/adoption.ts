@@ -77,7 +77,6 @@ export class Adoption implements HandOff {
   cut(): void {
     if (this.#state === OVER) return;
     if (this.#state === WAITING) {
-      this.live.refuse();
       this.giveUp(this.#counter.cutError(this));
     } else if (this.#relayed !== undefined) {
       this.#relayed.abort({ by: 'shutdown', clean: false }, false);

@@ -278,3 +278,86 @@ netTest('what is wrong with a server that hands over is said at its start', asyn
   await assert.rejects(reactor.startServer(later, adoptedBy('web')), { code: 'ERR_PACKET_OPTION' });
   await assert.rejects(new Reactor().startServer(at, adoptedBy('web')), { code: 'ERR_PACKET_STATE' });
 });
+
+netTest(
+  'what waits beyond handlesWaiting is refused, and what waits is its server’s when the worker is stopped',
+  async (t) => {
+    const world = await adoptingWorld(t, 'echo', 'adopts-few');
+    const server = await world.serve();
+    // One on its way to an instance that is busy, one waiting.
+    const spin = world.web.spin(100_000).catch(() => undefined);
+    const rejected: PacketEvents['packet:listener.rejected'][] = [];
+    t.cleanup(listen('packet:listener.rejected', (event) => rejected.push(event)));
+    for (const _ of [1, 2, 3]) dial(t, server).write('hello');
+    await until(() => rejected.length === 1);
+    assert.equal(rejected[0]?.reason, 'worker');
+    assert.equal(rejected[0]?.error?.code, 'ERR_PACKET_OVERLOADED');
+    assert.equal(world.handOff().waiting, 2);
+    const stopped = world.reactor.stopWorker('web');
+    await until(() => rejected.length === 2);
+    assert.equal(rejected[1]?.error?.code, 'ERR_PACKET_STOPPED');
+    for (const pid of world.pids) process.kill(pid, 'SIGKILL');
+    await Promise.all([stopped, spin]);
+    await until(() => server.connectionCount === 0);
+  },
+);
+
+for (const [way, options] of [
+  ['transfer', {}],
+  ['relay', TLS],
+] as const) {
+  netTest(
+    `a server that stops waits for what it handed over, then has it cut; the worker goes on, ${way}`,
+    async (t) => {
+      const world = await adoptingWorld(t);
+      const server = await world.serve(options);
+      const [quick, slow] = [dial(t, server, way === 'relay'), dial(t, server, way === 'relay')];
+      for (const socket of [quick, slow]) {
+        socket.write('x');
+        await once(socket, 'data');
+      }
+      const stopping = server.stop({ drainMs: 60_000 });
+      quick.resume().end();
+      await until(() => server.connectionCount === 1);
+      const cut = once(slow, 'close');
+      slow.once('end', () => slow.destroy());
+      slow.resume();
+      await server.stop({ drainMs: 0 });
+      assert.deepEqual(await stopping, { finished: 1, cut: 1 });
+      await cut;
+      await until(() => world.handOff().open === 0);
+      assert.equal(typeof (await world.web.pid()), 'number');
+    },
+  );
+}
+
+netTest(
+  'a server that is told to stop at once while it drains has cut what waits and what is on its way',
+  async (t) => {
+    const world = await adoptingWorld(t, 'echo', 'adopts-few');
+    const server = await world.serve();
+    const spin = world.web.spin(100_000).catch(() => undefined);
+    for (const _ of [1, 2]) dial(t, server).write('hello');
+    await until(() => world.handOff().waiting === 2);
+    const stopping = server.stop({ drainMs: 60_000 });
+    await server.stop({ drainMs: 0 });
+    assert.deepEqual(await stopping, { finished: 0, cut: 2 });
+    for (const pid of world.pids) process.kill(pid, 'SIGKILL');
+    await spin;
+  },
+);
+
+netTest('a reactor that stops lets its workers drain what they were handed', async (t) => {
+  const world = await adoptingWorld(t);
+  const server = await world.serve();
+  const socket = dial(t, server);
+  socket.write('x');
+  await once(socket, 'data');
+  const ended = once(socket, 'end');
+  socket.resume();
+  const stopped = world.reactor.stop({ drainMs: 20_000 });
+  await ended;
+  socket.end();
+  await stopped;
+  assert.deepEqual(world.errors, []);
+});
