@@ -1,4 +1,5 @@
 import type { Bench, BenchContext, BenchOutcome } from '../bench.ts';
+import { adopt } from '../hold/adopt.ts';
 import { callsBesideStream } from '../hold/calls-beside-stream.ts';
 import { deadNameServer } from '../hold/dead-name-server.ts';
 import { descriptorLimit } from '../hold/descriptor-limit.ts';
@@ -30,6 +31,7 @@ const CHECKS: readonly HoldCheck[] = [
   largeValues,
   callsBesideStream,
   workerLoss,
+  adopt,
   masterDeath,
   idleCalls,
 ];

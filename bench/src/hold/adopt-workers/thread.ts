@@ -1,0 +1,11 @@
+import { type AdoptedSocket, Worker } from '@packet/core';
+import { GreetingEcho } from '../greeting-echo.ts';
+
+/** Serves what it is handed in two threads. */
+export class Threads extends Worker {
+  static override readonly config = { transport: 'thread', pool: 2, autoLoad: false } as const;
+
+  override adopted(socket: AdoptedSocket): void {
+    this.reactor.attach(socket, GreetingEcho);
+  }
+}
