@@ -46,11 +46,14 @@ export type {
   AdoptSource,
   CallOptions,
   HandedConnection,
+  InstanceFacts,
+  PickRequest,
   WorkerAsk,
   WorkerCall,
   WorkerConfig,
   WorkerProxyContext,
   WorkerRequest,
+  WorkerRoute,
 } from './workers/index.ts';
 // From their files: a program without workers does not load the rest.
 export { move } from './workers/move.ts';

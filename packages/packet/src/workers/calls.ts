@@ -187,6 +187,9 @@ export class NestedCall extends Call {
   }
 }
 
+/** A part of a call, made by the proxy that has the call. */
+export class PartCall extends NestedCall {}
+
 /** What a worker wants of another. */
 export interface NestedRequest extends NestedCaller {
   readonly target: CallTargetName;
@@ -276,6 +279,13 @@ export class CallTable {
     // What the worker has others do for a call is of no use without it.
     for (const child of [...(call.children ?? [])]) this.drop(child, cancelledError(child, PARENT_OVER, error));
     this.#deliverFailure(call, error);
+  }
+
+  /** A call has settled: nobody waits for its parts. */
+  dropParts(call: Call, why: PacketError | undefined): void {
+    for (const child of [...(call.children ?? [])]) {
+      if (child instanceof PartCall) this.drop(child, cancelledError(child, PARENT_OVER, why));
+    }
   }
 
   /** A settled call goes on in the worker: its instance hears when that has lasted `graceMs`. */

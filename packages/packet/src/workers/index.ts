@@ -36,6 +36,7 @@ export {
   WorkerProxy,
   type WorkerProxyContext,
   type WorkerRequest,
+  type WorkerRoute,
 } from './worker-proxy.ts';
 export type * from './worker-registry.ts';
 export type { CannotTravel, ProxyMethod, Sent, SentAll } from './worker-travel.ts';

@@ -6,7 +6,7 @@ import type { HandOff, HandOffSink, LiveConnection, PoolInspection, WorkerPoolSt
 import { Adopting } from './adopting.ts';
 import { callName, lostError, notEncodableError, overloadedError, type WorkerLoss } from './call-errors.ts';
 import { CallWatch, type Timing } from './call-watch.ts';
-import { type Call, type CallHolder, type CallTable, LateReplies } from './calls.ts';
+import { type Call, type CallHolder, type CallTable, LateReplies, PartCall } from './calls.ts';
 import type { ValueHolder } from './held-values.ts';
 import type { Instance, OpenPlace } from './instance.ts';
 import { LeaseCount } from './lender.ts';
@@ -20,7 +20,7 @@ import { Supervisor, type SupervisorClient } from './supervisor.ts';
 import type { WorkerCell } from './worker-cells.ts';
 import type { WorkerLogs } from './worker-logs.ts';
 import { serviceRows, type WorkerLimits } from './worker-options.ts';
-import type { WorkerProxy } from './worker-proxy.ts';
+import type { WorkerProxy, WorkerRoute } from './worker-proxy.ts';
 
 /** What a pool is made from. */
 export interface PoolPlan {
@@ -231,6 +231,10 @@ export class Pool implements CallTarget, SupervisorClient {
   settled(call: Call, error: PacketError | undefined): void {
     this.#watch.settled(call, error);
     if (this.#withProxy.size > 0) this.#withProxy.delete(call.id);
+    if (call.request !== undefined) {
+      if (error !== undefined) this.#plan.seat.failed(error, call.request);
+      this.#table.dropParts(call, error);
+    }
     if (--this.#unsettled === 0) this.#idle?.();
   }
 
@@ -241,7 +245,7 @@ export class Pool implements CallTarget, SupervisorClient {
   replied(call: Call, value: unknown): unknown {
     const { seat } = this.#plan;
     // What the proxy answered by itself does not pass it again.
-    if (!seat.seesReplies || call.instance === undefined) return value;
+    if (!seat.seesReplies || call.instance === undefined || call instanceof PartCall) return value;
     return seat.reply(value, call, this.#table);
   }
 
@@ -317,14 +321,35 @@ export class Pool implements CallTarget, SupervisorClient {
       this.#plan.seat.request(
         call,
         this.#table,
-        (shown) => this.#forward(shown),
+        {
+          forward: (shown, route) => this.#forward(shown, route),
+          part: (whole, args, route) => this.#part(whole, args, route),
+        },
         (kept) => this.#hold(kept),
       );
     }
   }
 
+  /** Its proxy has a part of a call done. */
+  #part(whole: Call, args: readonly unknown[], { pickKey }: WorkerRoute): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const now = this.#table.clock.now();
+      const part = new PartCall(this.#table.nextId(), this, whole.method, args, undefined, now, 0, whole);
+      part.caller = { answered: resolve, failed: reject };
+      part.context = whole.context;
+      part.pickKey = pickKey ?? whole.pickKey;
+      this.#table.begin(part);
+      const refusal = this.#refusal ?? this.parkedError ?? this.#pickKeyError(part);
+      if (refusal === undefined) this.#place(part);
+      else this.#table.refuse(part, refusal);
+    });
+  }
+
   /** The proxy lets a call go on, perhaps long after it was made. */
-  #forward(call: Call): void {
+  #forward(call: Call, { pickKey = call.pickKey }: WorkerRoute): void {
+    call.pickKey = pickKey;
+    const unused = this.#pickKeyError(call);
+    if (unused !== undefined) throw unused;
     this.#withProxy.delete(call.id);
     const parked = this.parkedError;
     if (parked === undefined) this.#place(call);

@@ -1,5 +1,6 @@
 import { PacketError } from '../errors.ts';
 import type { WorkerFacts } from '../events.ts';
+import { optionError } from '../options.ts';
 import { isThenable } from '../thenable.ts';
 import { callName, type WorkerLoss } from './call-errors.ts';
 import type { Call, CallTable } from './calls.ts';
@@ -12,6 +13,7 @@ import {
   WorkerProxy,
   type WorkerProxyClass,
   type WorkerRequest,
+  type WorkerRoute,
 } from './worker-proxy.ts';
 
 /** Runs a callback and tells of it if it holds the event loop. */
@@ -97,9 +99,15 @@ export class ProxySeat {
     this.#onError(new PacketError('ERR_PACKET_STATE', message, { details: { worker } }), `worker ${worker}`);
   }
 
-  /** Shows a call to the proxy; `forward` lets it go on, `hold` copies its arguments where the proxy keeps it for later. */
-  request(call: Call, table: CallTable, forward: (call: Call) => void, hold: (call: Call) => boolean): void {
-    const request = new HeldRequest(call, table, forward);
+  /** A call that the proxy was shown has failed; its caller is told first. */
+  failed(error: PacketError, request: WorkerRequest): void {
+    if (this.proxy.failed === WorkerProxy.prototype.failed) return;
+    queueMicrotask(() => this.#guard('failed', () => this.proxy.failed(error, request)));
+  }
+
+  /** Shows a call to the proxy; `hold` copies its arguments where the proxy keeps it for later. */
+  request(call: Call, table: CallTable, ways: RequestWays, hold: (call: Call) => boolean): void {
+    const request = new HeldRequest(call, table, ways);
     call.request = request;
     try {
       this.#watched(this.#where('request'), () => this.proxy.request(request));
@@ -130,18 +138,30 @@ export class ProxySeat {
   }
 }
 
+/** What a proxy can have done with a call. */
+export interface RequestWays {
+  /** Lets it go on. */
+  forward(call: Call, route: WorkerRoute): void;
+  /** Has the worker do a part of it. */
+  part(call: Call, args: readonly unknown[], route: WorkerRoute): Promise<unknown>;
+}
+
+const NO_ROUTE: WorkerRoute = Object.freeze({});
+
 class HeldRequest implements WorkerRequest {
   readonly #call: Call;
   readonly #table: CallTable;
-  #forward: ((call: Call) => void) | undefined;
+  #ways: RequestWays | undefined;
   readonly method: string | undefined;
+  readonly pickKey: string | undefined;
   args: readonly unknown[];
 
-  constructor(call: Call, table: CallTable, forward: ((call: Call) => void) | undefined) {
+  constructor(call: Call, table: CallTable, ways: RequestWays | undefined) {
     this.#call = call;
     this.#table = table;
-    this.#forward = forward;
+    this.#ways = ways;
     this.method = call.method === '' ? undefined : call.method;
+    this.pickKey = call.pickKey;
     this.args = call.args;
   }
 
@@ -151,18 +171,34 @@ class HeldRequest implements WorkerRequest {
 
   /** Neither let go on, nor answered, nor failed. */
   get kept(): boolean {
-    return this.#forward !== undefined && !this.#call.settled;
+    return this.#ways !== undefined && !this.#call.settled;
   }
 
   hold(hold: (call: Call) => boolean): void {
     if (hold(this.#call)) this.args = this.#call.args;
-    else this.#forward = undefined;
+    else this.#ways = undefined;
   }
 
-  forward(): void {
-    const forward = this.#forward;
-    this.#forward = undefined;
-    if (!this.#call.settled) forward?.(this.#call);
+  forward(route: WorkerRoute = NO_ROUTE): void {
+    if (!this.kept) return;
+    const ways = this.#ways;
+    ways?.forward(this.#call, this.#checked(route));
+    this.#ways = undefined;
+  }
+
+  part(args: readonly unknown[], route: WorkerRoute = NO_ROUTE): Promise<unknown> {
+    const part = this.kept ? this.#ways?.part(this.#call, args, this.#checked(route)) : undefined;
+    const message = `${callName(this.#call)}: a part of a call that is in its proxy's hands no more`;
+    const result = part ?? Promise.reject(new PacketError('ERR_PACKET_STATE', message));
+    // A proxy may have what it needs before all parts are done, and look at the others no more.
+    result.catch(() => undefined);
+    return result;
+  }
+
+  #checked(route: WorkerRoute): WorkerRoute {
+    const { pickKey } = route;
+    if (pickKey === undefined || typeof pickKey === 'string') return route;
+    throw optionError(`proxy of worker "${this.#call.holder.worker}"`, 'pickKey', 'a string', pickKey);
   }
 
   answer(value: unknown): void {
@@ -182,7 +218,7 @@ class HeldRequest implements WorkerRequest {
 
   #take(): boolean {
     const mine = this.kept;
-    this.#forward = undefined;
+    this.#ways = undefined;
     return mine;
   }
 }

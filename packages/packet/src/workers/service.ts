@@ -401,8 +401,9 @@ class Service implements Workers, FaceHost {
     const { worker, key, pickKey, method } = name;
     const target = this.#target(worker, key);
     const chain = chainOf(parent);
-    const waiting = chain.filter((call) => call.holder === target && !call.settled).length;
-    if (waiting >= target.capacity) throw cycleError(worker, method, chain, 'deadlock');
+    // One without an instance is with its proxy, which has parts of it done.
+    const held = chain.filter((call) => call.holder === target && call.instance !== undefined && !call.settled);
+    if (held.length >= target.capacity) throw cycleError(worker, method, chain, 'deadlock');
     if (chain.length >= serviceRows.callDepth.fallback) throw cycleError(worker, method, chain, 'depth');
     const call = new NestedCall(
       this.#table.nextId(),

@@ -1,3 +1,4 @@
+import type { PacketError } from '../errors.ts';
 import type { WorkerFacts } from '../events.ts';
 import type { WorkerLoss } from './call-errors.ts';
 
@@ -12,16 +13,29 @@ export interface WorkerProxyContext {
   readonly key: string | undefined;
 }
 
-/** A call on its way to a worker, in its proxy's hands: one of the three methods is to be called, now or later. */
+/** Where a call is to go. */
+export interface WorkerRoute {
+  /** As the option of this name: with `picker: 'key'`, the same instance for the same key. In the place of the caller's own. */
+  readonly pickKey?: string;
+}
+
+/** A call on its way to a worker, in its proxy's hands: `forward`, `answer` or `fail` is to be called, now or later. */
 export interface WorkerRequest {
   /** `undefined` for `askWorker`, whose data is the one argument. */
   readonly method: string | undefined;
   /** As the caller gave them; a copy, taken at the call, once `request()` has returned and keeps the call. */
   readonly args: readonly unknown[];
+  /** What the caller gave in the option of this name. */
+  readonly pickKey: string | undefined;
   /** Whether the caller still waits: a deadline or cancel may have settled the call meanwhile. */
   readonly settled: boolean;
-  /** Lets it go on to the worker. */
-  forward(): void;
+  /** Lets it go on to the worker. @throws PacketError `ERR_PACKET_OPTION` for a `pickKey` that no picker uses. */
+  forward(route?: WorkerRoute): void;
+  /**
+   * Has the worker do a part of it: the same method with other arguments, whose answer is the promise's. Answer or fail the call with what
+   * the parts gave. They end with the call at the latest, and do not pass this proxy's `request` and `reply`.
+   */
+  part(args: readonly unknown[], route?: WorkerRoute): Promise<unknown>;
   /** Answers it without the worker. */
   answer(value: unknown): void;
   /** Fails it without the worker; an error that is no PacketError becomes the cause of `ERR_PACKET_CALLBACK`. */
@@ -67,7 +81,7 @@ export class WorkerProxy {
   /** An instance is ready. */
   started(_instance: WorkerFacts): void {}
 
-  /** A call was made. The default lets it go on. */
+  /** A call was made. The default lets it go on. What is broadcast goes to its instances without. */
   request(request: WorkerRequest): void {
     request.forward();
   }
@@ -80,10 +94,13 @@ export class WorkerProxy {
     return undefined;
   }
 
-  /** The worker answered; the caller gets what this returns. `request` is the object `request()` was given. */
+  /** The worker answered; the caller gets what this returns. `request` is the object `request()` was given, if it was. */
   reply(value: unknown, _request: WorkerRequest): unknown {
     return value;
   }
+
+  /** A call that `request()` was given failed: its method, its worker or this proxy failed it, time ran out, its caller gave up. */
+  failed(_error: PacketError, _request: WorkerRequest): void {}
 
   /** An instance is gone. */
   exit(_instance: WorkerFacts, _loss: WorkerLoss): void {}
