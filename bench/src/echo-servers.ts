@@ -60,15 +60,15 @@ function scriptServer(name: string, script: string, needs: NonNullable<EchoServe
 }
 
 /** A server of this workspace, by its path below src/servers without extension. */
-export function nodeServer(name: string, role: Role, program: string): EchoServer {
+export function nodeServer(name: string, role: Role, program: string, args: readonly string[] = []): EchoServer {
   return {
     name,
     role,
-    command: `node bench/dist/src/servers/${program}.js`,
+    command: ['node', `bench/dist/src/servers/${program}.js`, ...args].join(' '),
     start: (context) => {
       const profiled = context.profile && role === 'ours';
       const nodeArgs = profiled ? ['--cpu-prof', `--cpu-prof-dir=${join(resultFolder, 'profiles')}`] : [];
-      return context.children.startNode(programPath(`servers/${program}`), [], nodeArgs);
+      return context.children.startNode(programPath(`servers/${program}`), args, nodeArgs);
     },
   };
 }

@@ -3,6 +3,7 @@ import type { Bench, BenchContext, BenchOutcome } from '../bench.ts';
 import { measureCalls } from '../call-rate.ts';
 import { type Contender, compare } from '../comparison.ts';
 import { type CallShape, type PayloadKind, shapeArguments } from '../contenders/call-loop.ts';
+import { compareHandOffs } from '../hand-offs.ts';
 import { packageVersion } from '../machine.ts';
 import { programPath, resultFolder } from '../paths.ts';
 import { judgeComparison, type RatioGoal } from '../ratio-goal.ts';
@@ -107,10 +108,10 @@ const LIBRARIES: readonly Library[] = [
   },
 ];
 
-/** Call rates of workers: ours against the bare channels of Node and the pools people use. */
+/** Rates of calls and of hand-offs: ours against the bare channels of Node and the pools people use. */
 export const workers: Bench = {
   name: 'workers',
-  title: 'Workers: calls answered by one worker',
+  title: 'Workers: calls answered by one worker, connections handed to two',
   async run(context: BenchContext): Promise<BenchOutcome> {
     const missing: Missing[] = [];
     const present = LIBRARIES.filter((library) => {
@@ -140,7 +141,12 @@ export const workers: Bench = {
       failures.push(...outcome.failures);
       for (const goal of goalsOf(load)) goals.push(judgeComparison(outcome.comparison, goal, context.quick));
     }
-    return { comparisons, goals, missing, failures, commands: commandsOf(present, context.quick) };
+    const handOffs = await compareHandOffs(context);
+    comparisons.push(handOffs.comparison);
+    failures.push(...handOffs.failures);
+    goals.push(...handOffs.goals);
+    const commands = [...commandsOf(present, context.quick), ...handOffs.commands];
+    return { comparisons, goals, missing, failures, commands };
   },
 };
 
