@@ -90,8 +90,11 @@ export const workerRows = {
 export const threadMemoryRows = {
   /** Heap of objects that stay. V8 decides where it is 0. */
   maxOldGenerationSizeMb: { kind: 'number', fallback: 0, min: 1, max: 1_048_576, unit: 'megabytes', off: 0 },
-  /** Heap of objects just made. V8 decides where it is 0. */
-  maxYoungGenerationSizeMb: { kind: 'number', fallback: 0, min: 1, max: 65_536, unit: 'megabytes', off: 0 },
+  /**
+   * Heap of objects just made. V8 decides where it is 0, which is up to 48 MB: more survivors than a thread at its limit has room for, and
+   * V8 then aborts the process instead of ending the thread.
+   */
+  maxYoungGenerationSizeMb: { kind: 'number', fallback: 8, min: 1, max: 65_536, unit: 'megabytes', off: 0 },
   /** Machine code. V8 decides where it is 0. */
   codeRangeSizeMb: { kind: 'number', fallback: 0, min: 1, max: 65_536, unit: 'megabytes', off: 0 },
   /** Stack, for deep recursion. */

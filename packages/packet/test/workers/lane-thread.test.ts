@@ -53,7 +53,7 @@ test('a thread that throws is lost with the error', async () => {
 });
 
 test('a thread that needs more memory than it may have is lost with the reason, and the process lives', async () => {
-  const { log } = open('exhausts', { resourceLimits: { maxOldGenerationSizeMb: 32 } });
+  const { log } = open('exhausts', { resourceLimits: { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 8 } });
   const { kind, exitCode, error } = await log.loss();
   assert.deepEqual(
     [kind, exitCode, error?.code, error?.details.errno],

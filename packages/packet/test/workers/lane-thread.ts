@@ -38,7 +38,7 @@ if (how === 'no-lane') {
   if (how === 'exhausts') {
     const kept: unknown[] = [];
     setImmediate(() => {
-      for (;;) kept.push(new Array(1000).fill({}));
+      for (;;) kept.push({ a: [1, 2, 3] });
     });
   }
   if (how === 'user-port') {

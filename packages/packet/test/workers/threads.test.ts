@@ -103,6 +103,7 @@ test('what a thread may be given is checked with the rest of the config', () => 
   const check = (config: object) => resolveWorkerConfig('w', 'w.ts', config).threadMemory;
   assert.deepEqual(check({ transport: 'thread', resourceLimits: { maxOldGenerationSizeMb: 64 } }), {
     maxOldGenerationSizeMb: 64,
+    maxYoungGenerationSizeMb: 8,
     stackSizeMb: 4,
   });
   assert.equal(check({ transport: 'thread' }), undefined);
