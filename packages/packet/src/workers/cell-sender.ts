@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { ValueHolder } from './held-values.ts';
 import type { Lane } from './lane.ts';
+import { takenFor } from './not-encodable.ts';
 import type { CellName } from './protocol.ts';
 import { serviceRows } from './worker-options.ts';
 
@@ -21,7 +22,7 @@ export class CellSender {
 
   /** @throws PacketError `ERR_PACKET_NOT_ENCODABLE`: the cell keeps its value. */
   set(cell: CellName, value: unknown): void {
-    const held = this.#holder.hold(value).value;
+    const held = takenFor(`this.${cell}`, () => this.#holder.hold(value).value);
     if (this.#waiting.size === 0) this.#waitingSince = performance.now();
     this.#waiting.set(cell, held);
     if (performance.now() - this.#waitingSince >= serviceRows.cellDelayMs.fallback) {

@@ -31,6 +31,17 @@ export function toPacketError(error: unknown): PacketError {
   });
 }
 
+/** Runs `take`; where a value cannot travel, the error says what it was to be. */
+export function takenFor<T>(what: string, take: () => T): T {
+  try {
+    return take();
+  } catch (error) {
+    if (!(error instanceof PacketError) || error.code !== 'ERR_PACKET_NOT_ENCODABLE') throw error;
+    const { cause, details } = error;
+    throw new PacketError(error.code, `${what}: ${error.message}`, { cause, details });
+  }
+}
+
 /** Whether instances travel as plain data: classes written in JavaScript do; what the engine or Node made holds state no copy could carry. */
 export function isPlainClass(prototype: object): boolean {
   for (let at: object | null = prototype; at !== null; ) {

@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { PacketError } from '../errors.ts';
 import type { CancelPage } from './cancel-page.ts';
+import { takenFor } from './not-encodable.ts';
 import type { WorkerAsk } from './worker.ts';
 
 /** A call as its worker's method sees it. */
@@ -47,7 +48,7 @@ export class RunningCall implements WorkerAsk {
 
   reply(value: unknown): boolean {
     if (this.#settled) throw new PacketError('ERR_PACKET_STATE', 'reply after the last answer');
-    return this.#send(this.#stream, value) ?? false;
+    return takenFor('reply()', () => this.#send(this.#stream, value) ?? false);
   }
 
   /** The time it had is over. */

@@ -22,6 +22,7 @@ import { ValueHolder } from './held-values.ts';
 import type { Instance, OpenPlace } from './instance.ts';
 import { type AdoptSource, type HandedConnection, handOver, liveSource } from './live-source.ts';
 import { loadDefinitions, type WorkerDefinition } from './loader.ts';
+import { takenFor } from './not-encodable.ts';
 import { type OriginCalls, Origins } from './origins.ts';
 import { findDeathSignal, type OrphanOrder, orphanOrder, starterFor } from './orphan-guard.ts';
 import { inheritedExecArgv, inlinePlaces, processPlaces, threadPlaces } from './places.ts';
@@ -294,7 +295,10 @@ class Service implements Workers, FaceHost {
     const existing = this.#pools.get(name);
     if (existing?.revivable === true) return existing.start();
     if (existing !== undefined) throw existsError(worker, key);
-    const pool = this.#makePool(definition, key, start.options === undefined ? undefined : seal(start.options));
+    const options = takenFor(`worker "${worker}" start, options`, () => {
+      return start.options === undefined ? undefined : seal(start.options);
+    });
+    const pool = this.#makePool(definition, key, options);
     this.#pools.set(name, pool);
     try {
       await pool.start();

@@ -367,7 +367,10 @@ export class Snapshotter {
   #lent(source: Lendable, container: object | undefined, place: PatchPlace, key: unknown): object {
     // A key or a member is found by its identity, which what is lent does not keep.
     const lendable = place === 'property' || place === 'map-value';
-    if (this.#lend === undefined || container === undefined || !lendable) throw new NotEncodable(nameOf(source));
+    if (this.#lend === undefined || container === undefined) {
+      throw new NotEncodable(`${nameOf(source)} here: only calls lend those in their arguments`);
+    }
+    if (!lendable) throw new NotEncodable(`${nameOf(source)}, as a key or member`);
     this.#json = false;
     this.#bytes += NUMBER_BYTES;
     return this.#lend(source, container, key) as object;

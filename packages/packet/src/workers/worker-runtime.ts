@@ -8,6 +8,7 @@ import { CellSender } from './cell-sender.ts';
 import { encodeError } from './error-codec.ts';
 import type { Frame, Lane, LaneSink } from './lane.ts';
 import { resultError } from './lease-errors.ts';
+import { takenFor } from './not-encodable.ts';
 import type { OrphanOrder } from './orphan-guard.ts';
 import { type BootOrder, CALL_HEAD, type CallHead, type CallValue, type CellName } from './protocol.ts';
 import { checkAskOptions } from './proxy-faces.ts';
@@ -236,7 +237,8 @@ export class WorkerRuntime implements LaneSink {
         return this.#links().call(worker, '', [data], options);
       },
       setCell: (cell: CellName, value: unknown) => this.#cells?.set(cell, value),
-      sendData: (value) => this.#lane?.post({ type: 'EVENT', stream: 0, value }) ?? false,
+      sendData: (value) =>
+        takenFor('this.sendData()', () => this.#lane?.post({ type: 'EVENT', stream: 0, value }) ?? false),
     };
   }
 

@@ -32,7 +32,7 @@ for (const transport of LANES) {
       await scan.changes();
       assert.deepEqual(scan.$status.latest, { done: 1 });
       const { error } = await outcomeOf(scan.cannot());
-      assert.match(String(error?.message), /\$\.done cannot travel: a symbol/);
+      assert.match(String(error?.message), /this\.status: \$\.done cannot travel: a symbol/);
       assert.deepEqual(scan.$status.latest, { done: 1 });
     });
 

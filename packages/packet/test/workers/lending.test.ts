@@ -225,15 +225,16 @@ for (const transport of LANES) {
       const service = await startWorkers(t, 'lending', { transport });
       const borrow = service.proxy<Borrow>('borrow');
       const fn = (): number => 1;
-      const bad: [unknown, string][] = [
-        [new Map([[fn, 1]]), '$[0].<entry 0>'],
-        [{ set: new Set([fn]) }, '$[0].set.<member 0>'],
-        [[fn, Symbol('s')], '$[0][1]'],
+      const bad: [unknown, string, RegExp][] = [
+        [new Map([[fn, 1]]), '$[0].<entry 0>', /a function, as a key or member/],
+        [{ set: new Set([fn]) }, '$[0].set.<member 0>', /a function, as a key or member/],
+        [[fn, Symbol('s')], '$[0][1]', /a symbol/],
       ];
-      for (const [value, path] of bad) {
+      for (const [value, path, reason] of bad) {
         const { error } = await outcomeOf(borrow.back(value));
         assert.equal(error?.code, 'ERR_PACKET_NOT_ENCODABLE');
         assert.equal(error.details.path, path);
+        assert.match(error.message, reason);
         assert.equal(leased(service), 0);
       }
       // @ts-expect-error a result holds no function

@@ -58,6 +58,7 @@ for (const transport of ['process', 'thread', 'inline'] as const) {
       await assert.rejects(workers.start('room', { options: { f: () => 1 } }), {
         code: 'ERR_PACKET_NOT_ENCODABLE',
         details: { path: '$.f' },
+        message: /^worker "room" start, options: \$\.f cannot travel: a function here/,
       });
       await workers.start('room', {});
     });
