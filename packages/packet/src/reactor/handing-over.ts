@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { Clock } from '../clock.ts';
 import { PacketError } from '../errors.ts';
 import { optionError, refusedOption } from '../options.ts';
@@ -189,6 +190,10 @@ class LivePeer implements LiveConnection {
     if (!this.#movable) return undefined;
     this.#detached ??= this.#peer.detach();
     return this.#detached.kind === 'socket' ? this.#detached.socket : undefined;
+  }
+
+  cameBack(socket: Socket): void {
+    this.#detached = { kind: 'socket', socket };
   }
 
   open(sink: SecureSink): Transport {

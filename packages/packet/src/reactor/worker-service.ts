@@ -49,6 +49,8 @@ export interface LiveConnection {
   readonly socket: Socket | undefined;
   /** Limits and timeouts for the worker's connection: plain data. */
   readonly options: Readonly<Record<string, unknown>>;
+  /** Another object is its unread socket now, which could not be sent. */
+  cameBack(socket: Socket): void;
   open(sink: SecureSink): Transport;
   refuse(): void;
 }

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { PacketError } from '../errors.ts';
 import type { HandOff, HandOffSink, HandOffWay, LiveConnection } from '../reactor/index.ts';
 import { type FromOwner, type Relayed, relayLive, type ToOwner } from '../transport/index.ts';
@@ -39,6 +40,8 @@ export class Adoption implements HandOff {
   readonly #sink: HandOffSink;
   readonly #counter: AdoptionCounter;
   #state = WAITING;
+  /** Its worker was told to close it. */
+  #cut = false;
   #way: 'transfer' | 'relay' = 'relay';
   #host: ConnectionsHost | undefined;
   #conversation: LaneConversation<FromOwner, ToOwner> | undefined;
@@ -81,6 +84,7 @@ export class Adoption implements HandOff {
     } else if (this.#relayed !== undefined) {
       this.#relayed.abort({ by: 'shutdown', clean: false }, false);
     } else {
+      this.#cut = true;
       const order: HandOverOrder = 'cut';
       this.#post(order);
     }
@@ -102,6 +106,18 @@ export class Adoption implements HandOff {
     this.#conversation?.lost();
     if (taken) this.#sink.gone();
     else this.#sink.failed(error, false);
+  }
+
+  /** Its socket could not be received, for want of descriptors: it is here again, unread, and its bytes travel. */
+  cameBack(socket: Socket): void {
+    const host = this.#host;
+    if (this.#state !== GIVEN || host === undefined || this.#cut) {
+      socket.destroy();
+      this.gone();
+      return;
+    }
+    this.live.cameBack(socket);
+    this.#relay(host);
   }
 
   #transfer(host: ConnectionsHost): boolean {

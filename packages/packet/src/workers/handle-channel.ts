@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
-import { Socket } from 'node:net';
+import { Socket, type SocketConstructorOpts } from 'node:net';
 import { PacketError } from '../errors.ts';
 import { tell } from './delivery.ts';
 import type { Frame } from './lane.ts';
@@ -46,6 +46,35 @@ export function abandonHandles(child: ChildProcess): void {
   } catch {
     // Node says that it waited for none, or that the next cannot be sent.
   }
+}
+
+/**
+ * Gives sockets back that a child could not receive, because it has no descriptor left: with the frames they left with.
+ *
+ * Node sends such a one some more times at once, then closes it and says so to nobody but the user (measured on 20, 22 and 24).
+ * So it is taken from Node when the child says for the first time that nothing came.
+ */
+export function recoverHandles(child: ChildProcess, deliver: (batch: readonly Frame[]) => void): void {
+  // Before Node hears of it.
+  child.prependListener('internalMessage', (message: unknown) => {
+    if (!hasCommand(message, 'NODE_HANDLE_NACK')) return;
+    const pending: unknown = Reflect.get(child, '_pendingMessage');
+    if (typeof pending !== 'object' || pending === null) return;
+    const sent: unknown = Reflect.get(pending, 'message');
+    const own: unknown = typeof sent === 'object' && sent !== null ? Reflect.get(sent, 'msg') : undefined;
+    const handle: unknown = Reflect.get(pending, 'handle');
+    if (!isHandleMessage(own) || handle === undefined) return;
+    Reflect.set(child, '_pendingMessage', null);
+    // Unread, as it left.
+    const options: SocketConstructorOpts = { allowHalfOpen: true };
+    const socket = new Socket(Object.assign(options, { handle, pauseOnCreate: true }));
+    const { packetHandle: stream, value } = own;
+    tell(() => deliver([{ type: 'HANDLE', stream, value, handle: unattended(socket) }]));
+  });
+}
+
+function hasCommand(message: unknown, command: string): boolean {
+  return typeof message === 'object' && message !== null && Reflect.get(message, 'cmd') === command;
 }
 
 /** Receives the frames with sockets that come over this process's IPC channel; returns what ends that. */

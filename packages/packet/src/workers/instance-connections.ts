@@ -47,6 +47,13 @@ export class InstanceConnections {
 
   /** A HANDLE frame of the instance. What comes late is about one that is closed here already. */
   frame(frame: Frame): void {
+    if (frame.handle?.kind === 'socket') {
+      const { socket } = frame.handle;
+      const adoption = this.#open.get(frame.stream);
+      if (adoption === undefined) socket.destroy();
+      else adoption.cameBack(socket);
+      return;
+    }
     if (frame.stream !== 0) {
       this.#open.get(frame.stream)?.relayed(frame.value);
       return;

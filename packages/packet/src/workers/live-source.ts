@@ -1,5 +1,6 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { TLSSocket } from 'node:tls';
 import { PacketError } from '../errors.ts';
 import { optionError } from '../options.ts';
 import type { HandOff, HandOffSink, HandOffWay, LiveConnection } from '../reactor/index.ts';
@@ -48,6 +49,9 @@ export function liveSource(worker: string, source: AdoptSource): LiveSource {
   if (stream !== undefined && (text || stream.readableEncoding !== null)) {
     throw new PacketError('ERR_PACKET_STATE', `${owner}: the stream must carry bytes: no object mode, no encoding`);
   }
+  if (stream !== undefined && isOfOthers(stream)) {
+    throw new PacketError('ERR_PACKET_STATE', `${owner}: the socket is handed over already, or somebody reads it`);
+  }
   return new LiveSource(detached, stream);
 }
 
@@ -57,8 +61,8 @@ export class LiveSource implements LiveConnection {
   readonly remote: Address;
   readonly socket: Socket | undefined;
   readonly options: Readonly<Record<string, unknown>> = {};
-  readonly #source: Exclude<AdoptSource, Socket>;
-  readonly #stream: Duplex | undefined;
+  #source: Exclude<AdoptSource, Socket>;
+  #stream: Duplex | undefined;
 
   constructor(source: Exclude<AdoptSource, Socket>, stream: Duplex | undefined) {
     this.#source = source;
@@ -67,21 +71,27 @@ export class LiveSource implements LiveConnection {
     this.local = source.local ?? addressOf(node?.localAddress, node?.localPort);
     this.remote = source.remote ?? addressOf(node?.remoteAddress, node?.remotePort);
     const unread = 'kind' in source && source.kind === 'socket' && source.head === undefined;
-    this.socket = unread && node?.bytesRead === 0 ? node : undefined;
+    this.socket = unread && node !== undefined && canMove(node) ? node : undefined;
   }
 
   /** It belongs to a worker from now on, or waits for one: until it is opened nothing may be missed. */
   hold(): void {
     const stream = this.#stream;
-    if (stream === undefined || this.socket !== undefined) return;
+    if (stream === undefined) return;
+    stream.on('error', ignore);
+    if (this.socket !== undefined) return;
     stream.pause();
     stream.allowHalfOpen = true;
-    stream.on('error', ignore);
   }
 
   /** It is its caller's again. */
   letGo(): void {
     this.#stream?.off('error', ignore);
+  }
+
+  cameBack(socket: Socket): void {
+    this.#source = { kind: 'socket', socket };
+    this.#stream = socket;
   }
 
   open(sink: SecureSink): Transport {
@@ -124,4 +134,17 @@ function addressOf(host: string | undefined, port: number | undefined): Address 
   return { family: host.includes(':') ? 'IPv6' : 'IPv4', host, port };
 }
 
+/** Whether a worker or a reader has it. */
+function isOfOthers(stream: Duplex): boolean {
+  const read = stream.listenerCount('data') + stream.listenerCount('readable') > 0;
+  return read || stream.listeners('error').includes(ignore);
+}
+
+/** Whether the descriptor alone is all there is to it: TLS has keys here, and output that has not left would be lost. */
+function canMove(socket: Socket): boolean {
+  const { bytesRead, connecting, writableLength, writableEnded } = socket;
+  return !(socket instanceof TLSSocket) && !connecting && !writableEnded && bytesRead + writableLength === 0;
+}
+
+/** Holds a socket that is nobody's to listen to. */
 function ignore(): void {}

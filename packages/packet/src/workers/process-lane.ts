@@ -6,7 +6,7 @@ import { type PacketError, wrapError } from '../errors.ts';
 import { type Given, resolveOptions } from '../options.ts';
 import { tell } from './delivery.ts';
 import { FrameStream, type InputEnd } from './frame-stream.ts';
-import { abandonHandles, SENDS_HANDLES, sendHandle } from './handle-channel.ts';
+import { abandonHandles, recoverHandles, SENDS_HANDLES, sendHandle } from './handle-channel.ts';
 import type { Frame, LaneCapabilities, LaneLoss, LaneSink, MasterLane } from './lane.ts';
 import { LANE_OPTIONS, PROCESS_LANE_OPTIONS } from './lane-options.ts';
 
@@ -132,8 +132,9 @@ class ProcessLane implements MasterLane {
   post(frame: Frame, urgent = false): boolean {
     if (frame.handle === undefined) return this.#stream?.post(frame, urgent) ?? false;
     if (this.#child === undefined) return false;
-    sendHandle(this.#child, frame);
+    if (!this.#sentHandles) recoverHandles(this.#child, (batch) => this.#sink.frames(batch));
     this.#sentHandles = true;
+    sendHandle(this.#child, frame);
     return true;
   }
 
