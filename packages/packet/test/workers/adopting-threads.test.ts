@@ -70,3 +70,31 @@ netTest('a thread that ends takes its connections with it and no others', async 
   }
   await exchange(t, server, 0);
 });
+
+netTest(
+  'connections on their way to a thread that is ended are closed and counted; those that wait go to the next',
+  async (t) => {
+    const world = await threads(t);
+    const server = await world.serve();
+    // Both instances are busy, until they are ended for it.
+    const busy = new AbortController();
+    const web = world.web.$with({ signal: busy.signal });
+    const spins = [web.spin(100_000), web.spin(100_000)].map((spin) => spin.catch(() => undefined));
+    const sockets = Array.from({ length: 50 }, () => dial(t, server));
+    for (const socket of sockets) socket.write('anybody there');
+    await until(() => world.handOff().waiting === 50);
+    const served = sockets.map((socket) => {
+      return new Promise<boolean>((resolve) => {
+        socket.once('data', () => resolve(true));
+        socket.once('end', () => resolve(false)).once('error', () => resolve(false));
+      });
+    });
+    busy.abort();
+    await Promise.all(spins);
+    const outcomes = await Promise.all(served);
+    // 16 were in flight to each, and 18 waited their turn.
+    assert.equal(outcomes.filter((one) => one).length, 18);
+    assert.equal(world.handOff().lost, 32);
+    await until(() => server.connectionCount === 18);
+  },
+);
