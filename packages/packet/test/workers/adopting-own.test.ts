@@ -131,6 +131,24 @@ for (const [place, folder] of [
     const { transfer, relay, open, waiting, lost, refused } = handOff();
     assert.deepEqual([transfer + relay, open, waiting, lost, refused], [2, 0, 0, 0, 0]);
   });
+
+  netTest(`clients that go while their connection is on its way leave nothing behind, ${place}`, async (t) => {
+    const { web, serve, handOff, errors } = await adoptingWorld(t, 'echo', folder);
+    const server = await serve();
+    const busy = [web.spin(300), web.spin(300)];
+    const sockets = Array.from({ length: 60 }, () => dial(t, server));
+    await Promise.all(sockets.map((socket) => once(socket, 'connect')));
+    for (const [nth, socket] of sockets.entries()) {
+      if (nth % 3 === 0) socket.resetAndDestroy();
+      else if (nth % 3 === 1) socket.end('bye').resume();
+      else socket.destroy();
+    }
+    await Promise.all(busy);
+    await until(() => server.connectionCount === 0 && sockets.every((socket) => socket.closed));
+    const { open, waiting, lost, refused } = handOff();
+    assert.deepEqual({ open, waiting, lost, refused }, { open: 0, waiting: 0, lost: 0, refused: 0 });
+    assert.deepEqual(errors, []);
+  });
 }
 
 netTest('a parked worker is given nothing', async (t) => {
