@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -325,6 +326,13 @@ netTest('typed-worker: lines are answered in order by method calls', async (t) =
 netTest('threads: what takes too long is given up, and the next question is answered', async (t) => {
   const { port } = await serve(t, 'threads/server');
   assert.equal(await answer(port, '25\n1000000000\n100\n'), '97\ngiven up\n541\n');
+});
+
+netTest('handing-over: a worker answers what was accepted here', async (t) => {
+  const { port } = await serve(t, 'handing-over/server');
+  const sent = 'all of it, '.repeat(20_000);
+  const digest = `${createHash('sha256').update(sent).digest('hex')}\n`;
+  assert.deepEqual(await Promise.all([answer(port, sent), answer(port, sent)]), [digest, digest]);
 });
 
 netTest('worker-server: what the worker is told reaches the master unasked', async (t) => {
