@@ -70,7 +70,7 @@ export class Instance implements ProcessLaneSink {
   connections: InstanceConnections | undefined;
   /** It died, or was ended, for a call that would not end. */
   blamedOnCall = false;
-  /** Clock time since when it has no calls; kept only where pools shrink. */
+  /** Clock time when it last had work; kept only where pools shrink. */
   idleSince = 0;
   readonly #table: CallTable;
   readonly #owner: InstanceOwner;
@@ -306,6 +306,8 @@ export class Instance implements ProcessLaneSink {
 
   frames(batch: readonly Frame[]): void {
     this.#pingedAt = Number.NaN;
+    // Figures and cells are told by idle ones too.
+    const worked = this.#limits.poolMin > 0 && !this.idle;
     for (const frame of batch) {
       if (frame.problem !== undefined) {
         this.#unreadable(frame, frame.problem);
@@ -352,7 +354,7 @@ export class Instance implements ProcessLaneSink {
       }
     }
     if (this.#state === READY) {
-      if (this.#limits.poolMin > 0 && this.#calls.size === 0) this.idleSince = this.#table.clock.now();
+      if (worked) this.idleSince = this.#table.clock.now();
       this.#owner.relieved(this);
     } else if (this.#state === ENDING && (this.blamedOnCall || this.#retiring)) {
       this.#endWhenAbandoned();

@@ -95,6 +95,13 @@ export class Mailboxes {
     return oldest;
   }
 
+  /** Whether one more instance could take a call that waits; one of a broadcast is for those that are there. */
+  get wantMore(): boolean {
+    if (this.shared.size > 0) return true;
+    for (const { first } of this.#own.values()) if (first !== undefined && first.only === undefined) return true;
+    return false;
+  }
+
   /** The first call that only this instance may take. */
   firstFor(instance: Instance): Call | undefined {
     return this.#own.size === 0 ? undefined : this.#own.get(instance)?.first;

@@ -11,6 +11,7 @@ import type { ValueHolder } from './held-values.ts';
 import type { Instance, OpenPlace } from './instance.ts';
 import { LeaseCount } from './lender.ts';
 import { Mailboxes } from './mailbox.ts';
+import { MailboxBounds } from './mailbox-bounds.ts';
 import { leastLoadedOf, makePicker, type Picker } from './picker.ts';
 import { type BootOrder, CALL_HEAD, type CellName, type CellValue } from './protocol.ts';
 import type { ProxySeat } from './proxy-seat.ts';
@@ -62,7 +63,8 @@ export class Pool implements CallTarget, SupervisorClient {
   readonly #supervisor: Supervisor;
   readonly #mailboxes = new Mailboxes();
   readonly #picker: Picker;
-  readonly #line = new RoomLine(() => this.#hasRoom());
+  readonly #bounds: MailboxBounds;
+  readonly #line: RoomLine;
   readonly #late: LateReplies;
   readonly #leased = new LeaseCount();
   readonly #watch: CallWatch;
@@ -89,6 +91,8 @@ export class Pool implements CallTarget, SupervisorClient {
     this.#late = new LateReplies(plan.worker);
     const { worker, key, timing, limits, table } = plan;
     this.#watch = new CallWatch({ worker, key, timing, timed: limits.timed, clock: table.clock });
+    this.#bounds = new MailboxBounds(this.#mailboxes, limits);
+    this.#line = new RoomLine(this.#bounds);
     this.#picker = makePicker(limits.picker);
     this.#supervisor = new Supervisor({ ...plan, leased: this.#leased }, this);
     this.#adopting = new Adopting({
@@ -137,7 +141,7 @@ export class Pool implements CallTarget, SupervisorClient {
       queued: this.#mailboxes.size,
       queuedBytes: this.#mailboxes.bytes,
       unsettled: this.#unsettled,
-      pressure: this.#pressure(),
+      pressure: this.#bounds.pressure(this.#instances),
       recycled: this.#supervisor.recycled,
       lateOriginGone: this.#late.originGone,
       lateSettled: this.#late.settled,
@@ -260,21 +264,27 @@ export class Pool implements CallTarget, SupervisorClient {
 
   relieved(instance: Instance): void {
     if (this.#mailboxes.size > 0) {
-      this.#sendOwn(instance);
-      this.#sendShared();
-      if (this.#mailboxes.size > 0) this.#supervisor.grow();
+      this.#sendWaiting(instance);
+      if (this.#mailboxes.wantMore) this.#supervisor.grow();
     }
     this.#line.advance();
   }
 
   down(instance: Instance): void {
     this.#instances = this.#instances.filter((up) => up !== instance);
-    // Others take over what waited for it, those that waited longest first.
-    for (const call of [...this.#mailboxes.forget(instance)].reverse()) {
-      if (call.only === undefined) this.#mailboxes.shared.pushFront(call);
-      else this.#table.fail(call, lostError(call, lossBy(this.#endingError()), undefined));
+    // Others take over what waited for it, those that waited longest first; a broadcast goes on to the one that replaces it.
+    const heir = this.#instances.find(({ facts }) => facts.index === instance.facts.index);
+    const waited = this.#mailboxes.forget(instance);
+    for (const call of [...waited].reverse()) if (call.only === undefined) this.#mailboxes.shared.pushFront(call);
+    for (const call of waited) {
+      if (call.only === undefined) continue;
+      call.only = heir;
+      if (heir === undefined) this.#table.fail(call, lostError(call, lossBy(this.#endingError()), undefined));
+      else this.#mailboxes.push(call, heir);
     }
-    if (this.#mailboxes.size > 0) this.#sendShared();
+    if (heir !== undefined) this.#sendWaiting(heir);
+    else if (this.#mailboxes.size > 0) this.#sendShared();
+    this.#line.advance();
   }
 
   unsolicited(instance: Instance, value: unknown): void {
@@ -368,9 +378,11 @@ export class Pool implements CallTarget, SupervisorClient {
     const kept = this.#line.take();
     const instance = mailboxes.shared.size === 0 ? this.#pick(call) : undefined;
     if (instance instanceof PacketError) this.#table.refuse(call, instance);
-    else if (instance === undefined) this.#enqueue(call, this.#picker.owner(call, this.#instances), kept);
-    else this.#send(instance, call);
-    if (kept) this.#line.advance();
+    // One that has become free this moment belongs to those that wait for it.
+    else if (instance === undefined || mailboxes.firstFor(instance) !== undefined) {
+      this.#enqueue(call, this.#picker.owner(call, this.#instances), kept);
+    } else this.#send(instance, call);
+    if (kept) this.#line.next();
   }
 
   /** The instance to give the call to now, if there is one. An error is the proxy's that could not choose. */
@@ -385,27 +397,37 @@ export class Pool implements CallTarget, SupervisorClient {
     }
   }
 
-  /** Sends what only this instance may take. */
-  #sendOwn(instance: Instance): void {
-    for (let call = this.#mailboxes.firstFor(instance); call !== undefined && instance.free; ) {
-      call.mailbox?.remove(call);
-      this.#send(instance, call);
-      call = this.#mailboxes.firstFor(instance);
+  /** Sends what this instance may take, in the order in which it was made, and what others may. */
+  #sendWaiting(instance: Instance): void {
+    const { shared } = this.#mailboxes;
+    for (;;) {
+      const own = instance.free ? this.#mailboxes.firstFor(instance) : undefined;
+      const ownFirst = own !== undefined && (shared.first === undefined || own.id < shared.first.id);
+      if (!ownFirst && this.#sendNextShared()) continue;
+      if (own === undefined) return;
+      own.mailbox?.remove(own);
+      this.#send(instance, own);
     }
   }
 
   /** Sends what any may take, as far as there are free ones. */
   #sendShared(): void {
+    while (this.#sendNextShared());
+  }
+
+  /** Takes the first out that any may take. False when there is none, or nobody to take it. */
+  #sendNextShared(): boolean {
     const { shared } = this.#mailboxes;
-    for (let call = shared.first; call !== undefined; call = shared.first) {
-      const owner = this.#picker.owner(call, this.#instances);
-      const instance = owner ?? this.#pick(call);
-      if (instance === undefined) return;
-      shared.remove(call);
-      if (instance instanceof PacketError) this.#table.refuse(call, instance);
-      else if (owner?.free === false) this.#mailboxes.push(call, owner);
-      else this.#send(instance, call);
-    }
+    const call = shared.first;
+    if (call === undefined) return false;
+    const owner = this.#picker.owner(call, this.#instances);
+    const instance = owner ?? this.#pick(call);
+    if (instance === undefined) return false;
+    shared.remove(call);
+    if (instance instanceof PacketError) this.#table.refuse(call, instance);
+    else if (owner?.free === false) this.#mailboxes.push(call, owner);
+    else this.#send(instance, call);
+    return true;
   }
 
   #send(instance: Instance, call: Call): void {
@@ -422,55 +444,33 @@ export class Pool implements CallTarget, SupervisorClient {
   #enqueue(call: Call, owner: Instance | undefined, kept: boolean): void {
     const { mailboxPolicy } = this.#plan.limits;
     const full = kept ? undefined : this.#fullError(call);
-    if (full !== undefined && mailboxPolicy !== 'drop-oldest' && !this.#mayWaitAbove(call)) {
+    if (full !== undefined && mailboxPolicy !== 'drop-oldest' && !this.#bounds.mayWaitAbove(call)) {
       this.#table.refuse(call, full);
       return;
     }
     if (!this.#hold(call)) return;
     if (full !== undefined && mailboxPolicy === 'drop-oldest') this.#dropOldest();
     this.#mailboxes.push(call, owner);
-    this.#supervisor.grow();
+    if (call.only === undefined) this.#supervisor.grow();
   }
 
-  /** Why there is no room for a call, if there is none. */
+  /** Why there is no room for a call, if there is none: what there is belongs to those that wait for it. */
   #fullError(call: Call): PacketError | undefined {
-    const { mailbox, mailboxBytes } = this.#plan.limits;
-    const { size, bytes } = this.#mailboxes;
-    if (size >= mailbox) return overloadedError(call, 'calls', size, mailbox);
-    return bytes >= mailboxBytes ? overloadedError(call, 'bytes', bytes, mailboxBytes) : undefined;
-  }
-
-  #hasRoom(): boolean {
-    const { mailbox, mailboxBytes } = this.#plan.limits;
-    return this.#mailboxes.size < mailbox && this.#mailboxes.bytes < mailboxBytes;
-  }
-
-  /** One call of each connection may, so that memory is bounded by the number of connections. */
-  #mayWaitAbove(call: Call): boolean {
-    const { origin } = call;
-    if (this.#plan.limits.mailboxPolicy !== 'wait' || origin === undefined) return false;
-    if (origin.above?.mailbox !== undefined) return false;
-    origin.above = call;
-    return true;
+    const error = this.#bounds.fullError(call);
+    if (error !== undefined || this.#line.size === 0 || call.only !== undefined) return error;
+    const { mailbox } = this.#plan.limits;
+    return overloadedError(call, 'calls', this.#mailboxes.size + this.#line.size, mailbox);
   }
 
   #dropOldest(): void {
-    for (let call = this.#mailboxes.oldest; call !== undefined; call = this.#mailboxes.oldest) {
-      const error = this.#fullError(call);
-      if (error === undefined) return;
-      call.mailbox?.remove(call);
-      this.#table.refuse(call, error);
+    let { oldest } = this.#mailboxes;
+    let error = oldest && this.#fullError(oldest);
+    while (oldest !== undefined && error !== undefined) {
+      oldest.mailbox?.remove(oldest);
+      this.#table.refuse(oldest, error);
+      oldest = this.#mailboxes.oldest;
+      error = oldest && this.#bounds.fullError(oldest);
     }
-  }
-
-  /** 0 without work, 0.5 when every instance has all the calls it takes, 1 when the mailbox is full. */
-  #pressure(): number {
-    const { concurrency, mailbox, mailboxBytes } = this.#plan.limits;
-    const { size, bytes } = this.#mailboxes;
-    if (size > 0) return 0.5 + Math.min(1, Math.max(size / mailbox, bytes / mailboxBytes)) / 2;
-    let load = 0;
-    for (const instance of this.#instances) load += instance.load;
-    return load === 0 ? 0 : Math.min(1, load / (this.#instances.length * concurrency)) / 2;
   }
 
   /** For a call that leaves later: what the caller changes until then must not change it. False when it is refused. */

@@ -5,30 +5,35 @@ interface Waiter {
   reject(error: PacketError): void;
 }
 
+/** Tells how much room there is. */
+export interface RoomGauge {
+  /** For one call at least. */
+  readonly hasRoom: boolean;
+  /** So much that it makes no difference who else calls in this turn of the loop. */
+  readonly ample: boolean;
+}
+
 /**
  * Callers that wait for room in a mailbox, first come first served, holding no arguments.
  *
  * One at a time is let through; its place is kept until it makes its call, or this turn of the loop is over. Its call lets
- * the next one through, so a whole line can pass in one turn.
+ * the next one through, so a whole line can pass in one turn. Where room is scarce, that happens only when nobody else's code is about
+ * to run, so that the next call is that of the one who was let through.
  */
 export class RoomLine {
   readonly #waiters = new Set<Waiter>();
-  readonly #hasRoom: () => boolean;
+  readonly #gauge: RoomGauge;
   /** Somebody was let through and has not called yet. */
   #kept = false;
   #releasing = false;
+  #letting = false;
 
-  constructor(hasRoom: () => boolean) {
-    this.#hasRoom = hasRoom;
+  constructor(gauge: RoomGauge) {
+    this.#gauge = gauge;
   }
 
   get size(): number {
     return this.#waiters.size;
-  }
-
-  /** Whether a place is kept for somebody. */
-  get keeps(): boolean {
-    return this.#kept;
   }
 
   /** Resolves when there is room for one call. @param signal Gives up waiting; `gaveUp` makes the error. */
@@ -60,7 +65,29 @@ export class RoomLine {
 
   /** There may be room now. */
   advance(): void {
-    if (this.#kept || this.#waiters.size === 0 || !this.#hasRoom()) return;
+    this.#advance(setImmediate);
+  }
+
+  /** The one who was let through has made its call. */
+  next(): void {
+    // Ticks come when the code that called, and all it has set going, has run.
+    this.#advance(process.nextTick);
+  }
+
+  #advance(soon: (callback: () => void) => unknown): void {
+    if (this.#kept || this.#waiters.size === 0 || !this.#gauge.hasRoom) return;
+    if (this.#gauge.ample) {
+      this.#letThrough();
+    } else if (!this.#letting) {
+      this.#letting = true;
+      soon(() => {
+        this.#letting = false;
+        if (!this.#kept && this.#gauge.hasRoom) this.#letThrough();
+      });
+    }
+  }
+
+  #letThrough(): void {
     const [first] = this.#waiters;
     if (first === undefined) return;
     this.#waiters.delete(first);

@@ -176,13 +176,13 @@ export class Supervisor implements InstanceOwner, Sibling {
     return first.done;
   }
 
-  /** Calls wait and no instance is free: starts one more, if there may be one and none is on its way. */
+  /** Calls wait: starts one more, if there may be one, no instance is free and none is on its way. */
   grow(): void {
     if (this.#stopping || this.#least === this.#slots.length) return;
     let place: Slot | undefined;
     for (const slot of this.#slots) {
       if (slot.asleep) place ??= slot;
-      else if (slot.live && slot.ready === undefined) return;
+      else if (slot.live && (slot.ready === undefined || slot.ready.free)) return;
     }
     if (place !== undefined && this.parkedError === undefined) this.#boot(place);
   }
@@ -451,6 +451,11 @@ export class Supervisor implements InstanceOwner, Sibling {
     const facts = { worker, key, index: slot.index, pid: typeof pid === 'number' ? pid : undefined };
     publish('packet:worker.parked', () => ({ ...facts, error }));
     if (report) this.#report(error);
+    // Whoever waits for its start would wait for ever.
+    const first = this.#firstBoot;
+    if (first?.slots.has(slot) !== true) return;
+    this.#firstBoot = undefined;
+    first.reject(error);
   }
 
   #tellParked(slot: Slot): void {

@@ -127,6 +127,31 @@ describe('who is restarted with a worker that dies, in a folder', () => {
     await again;
   });
 
+  test('a start learns that a worker before it is parked', async (t) => {
+    const clock = new ManualClock();
+    const service = await startWorkers(t, 'kin', { clock });
+    let code: string | undefined;
+    void outcomeOf(service.workers.start('late', {})).then(({ error }) => {
+      code = error?.code;
+    });
+    const exitOf = (name: string) => nextEvent('packet:worker.exited', ({ worker }) => worker === name);
+    const died = exitOf('store');
+    const ended = Promise.all([exitOf('cache'), exitOf('answers'), exitOf('late')]);
+    process.kill(await service.proxy<Store>('store').pid(), 'SIGKILL');
+    await died;
+    // One that does not come up does not end in order either; the store waits until all are gone.
+    clock.advance(1);
+    await ended;
+    const { pools } = await service.workers.inspect();
+    const [booting] = pools.find(({ worker }) => worker === 'store')?.instances ?? [];
+    assert.equal(booting?.state, 'booting');
+    const parked = nextEvent('packet:worker.parked', ({ worker }) => worker === 'late');
+    process.kill(Number(booting.pid), 'SIGKILL');
+    await parked;
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(code, 'ERR_PACKET_WORKER_PARKED');
+  });
+
   test('workers that come after one another, or after nobody, are refused at the start', async (t) => {
     await assert.rejects(startWorkers(t, 'kin-wrong'), {
       code: 'ERR_PACKET_WORKER_DEFINITION',
