@@ -1,3 +1,4 @@
+import { IdTable } from '../id-table.ts';
 import type { LaneLimits } from './lane-options.ts';
 import type { Outgoing } from './outgoing.ts';
 
@@ -18,6 +19,13 @@ interface Waiting {
   readonly frame: Outgoing;
   /** Small frames accepted before it; they leave first. */
   readonly after: number;
+}
+
+/** Frames that wait until a big one of their stream has left. */
+interface HeldStream {
+  /** The stream. */
+  readonly id: number;
+  readonly frames: Outgoing[];
 }
 
 const COMPACT_AT = 1024;
@@ -46,7 +54,7 @@ export class Outbox {
   #rotation = 0;
   #nextId = 0;
   #slicesTurn = false;
-  readonly #held = new Map<number, Outgoing[]>();
+  readonly #held = new IdTable<HeldStream>();
   #pendingBytes = 0;
   #pendingFrames = 0;
   #full = false;
@@ -106,12 +114,12 @@ export class Outbox {
     if (at < this.#rotation) this.#rotation--;
     this.#openBytes -= sliced.frame.mostBytes;
     const { stream } = sliced.frame;
-    const held = this.#held.get(stream) ?? [];
+    const held = this.#held.get(stream)?.frames ?? [];
     this.#held.delete(stream);
     for (const [index, frame] of held.entries()) {
       this.#enqueue(frame);
       if (!frame.big) continue;
-      this.#held.set(stream, held.slice(index + 1));
+      this.#held.add({ id: stream, frames: held.slice(index + 1) });
       return;
     }
   }
@@ -146,9 +154,9 @@ export class Outbox {
   #enqueue(frame: Outgoing): void {
     const held = this.#held.size === 0 ? undefined : this.#held.get(frame.stream);
     if (held !== undefined) {
-      held.push(frame);
+      held.frames.push(frame);
     } else if (frame.big) {
-      this.#held.set(frame.stream, []);
+      this.#held.add({ id: frame.stream, frames: [] });
       this.#waiting.push({ frame, after: this.#smallAdded });
     } else {
       this.#smallAdded++;

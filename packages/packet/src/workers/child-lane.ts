@@ -6,10 +6,7 @@ import { FrameStream, type InputEnd } from './frame-stream.ts';
 import { receiveHandles } from './handle-channel.ts';
 import type { Frame, Lane, LaneCapabilities, LaneLoss, LaneSink } from './lane.ts';
 import { CHILD_LANE_OPTIONS, LANE_OPTIONS, type LaneLimits } from './lane-options.ts';
-import { LANE_FD } from './process-lane.ts';
-
-// One place for all that is read. Reading slices straight into their frame was measured slower: it takes twice the reads.
-const READ_BYTES = 256 * 1024;
+import { LANE_FD, LANE_READ_BYTES } from './process-lane.ts';
 
 /** How the worker's end is set up. */
 export interface ChildLaneOptions {
@@ -61,7 +58,7 @@ class ChildLane implements Lane {
     this.#gone = new Promise((resolve) => {
       this.#resolveGone = resolve;
     });
-    const slab = Buffer.allocUnsafeSlow(READ_BYTES);
+    const slab = Buffer.allocUnsafeSlow(LANE_READ_BYTES);
     const options: SocketConstructorOpts & Pick<ConnectOpts, 'onread'> = {
       fd: LANE_FD,
       readable: true,

@@ -1,4 +1,5 @@
 import { messageOf, PacketError } from '../errors.ts';
+import { IdTable } from '../id-table.ts';
 import {
   deserialize,
   FORM,
@@ -40,7 +41,7 @@ const SCRATCH_BYTES = 128 * 1024;
  */
 export class FrameDecoder {
   readonly #limits: LaneLimits;
-  readonly #open = new Map<number, OpenFrame>();
+  readonly #open = new IdTable<OpenFrame>();
   readonly #head = Buffer.alloc(SLICE_HEAD_BYTES);
   #headHeld = 0;
   #headNeeded = RECORD_HEAD_BYTES;
@@ -179,13 +180,13 @@ export class FrameDecoder {
   }
 
   #openFrame(payload: Buffer): undefined {
-    const id = payload.readUInt32LE(0);
-    if (this.#open.has(id) || this.#open.size >= this.#limits.maxOpenFrames)
-      throw new RangeError('too many open frames');
     const frame = new OpenFrame(payload, this.#limits);
+    if (this.#open.get(frame.id) !== undefined || this.#open.size >= this.#limits.maxOpenFrames) {
+      throw new RangeError('too many open frames');
+    }
     this.#openBytes += frame.bytes;
     if (this.#openBytes > this.#limits.maxFrameBytes) throw new RangeError('longer than maxFrameBytes');
-    this.#open.set(id, frame);
+    this.#open.add(frame);
     return undefined;
   }
 

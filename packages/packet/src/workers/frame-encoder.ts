@@ -83,7 +83,8 @@ type Piece =
 
 /** Cuts one large frame into its records. Lent memory is read when its slice is cut, and written from where it lies. */
 export class FrameCutter {
-  readonly #id: number;
+  /** Unique among the unfinished ones. */
+  readonly id: number;
   readonly #head: number;
   readonly #pieces: readonly Piece[];
   readonly #parts: number;
@@ -98,7 +99,7 @@ export class FrameCutter {
     // JSON may be longer than the bound of the snapshot, which the other side holds it to.
     const asJson = json !== undefined && json.byteLength <= snapshot.mostBytes;
     const value = asJson ? json : serialize(patched(snapshot));
-    this.#id = id;
+    this.id = id;
     this.#head = headOf(type, stream, asJson ? VALUE.json : VALUE.patched);
     this.#parts = parts.length;
     this.#pieces = [
@@ -137,7 +138,7 @@ export class FrameCutter {
     const [value, ...others] = this.#pieces;
     const record = Buffer.allocUnsafe(RECORD_HEAD_BYTES + OPEN_HEAD_BYTES + others.length * PIECE_BYTES);
     writeRecordHead(record, 0, record.byteLength, RECORD.open);
-    let at = record.writeUInt32LE(this.#id, RECORD_HEAD_BYTES);
+    let at = record.writeUInt32LE(this.id, RECORD_HEAD_BYTES);
     at = record.writeDoubleLE(this.#head, at);
     at = record.writeUInt32LE(value?.length ?? 0, at);
     at = record.writeUInt16LE(this.#parts, at);
@@ -171,7 +172,7 @@ export class FrameCutter {
     const head = Buffer.allocUnsafe(SLICE_HEAD_BYTES);
     head.writeUInt32LE(SLICE_HEAD_BYTES - 4 + bytes, 0);
     head.writeUInt8(RECORD.slice, 4);
-    head.writeUInt32LE(this.#id, RECORD_HEAD_BYTES);
+    head.writeUInt32LE(this.id, RECORD_HEAD_BYTES);
     head.writeUInt8(form, RECORD_HEAD_BYTES + 4);
     return head;
   }

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { errnoOf, type PacketError, wrapError } from '../errors.ts';
+import { IdTable } from '../id-table.ts';
 import { Outbox, type SlicedFrame } from './batch.ts';
 import { tell } from './delivery.ts';
 import { FrameDecoder } from './frame-decoder.ts';
@@ -32,7 +33,7 @@ export class FrameStream {
   readonly #snapshotter: Snapshotter;
   readonly #decoder: FrameDecoder;
   readonly #encoder = new BatchEncoder();
-  readonly #cutters = new Map<number, FrameCutter>();
+  readonly #cutters = new IdTable<FrameCutter>();
   #output: 'open' | 'ending' | 'ended' = 'open';
   #input: 'open' | 'ended' = 'open';
   #endGraceMs = 0;
@@ -195,8 +196,11 @@ export class FrameStream {
 
   #writeSlice(sliced: SlicedFrame): void {
     const { id, frame } = sliced;
-    const cutter = this.#cutters.get(id) ?? new FrameCutter(frame, id);
-    this.#cutters.set(id, cutter);
+    let cutter = this.#cutters.get(id);
+    if (cutter === undefined) {
+      cutter = new FrameCutter(frame, id);
+      this.#cutters.add(cutter);
+    }
     const [head, body] = cutter.next(this.#limits.sliceBytes);
     if (head === undefined) return;
     const bytes = head.byteLength + (body?.byteLength ?? 0);

@@ -18,6 +18,8 @@ import { patchedFrame } from './patches.ts';
 
 /** A large frame on its way in: its pieces, filled slice by slice. Memory is allocated when a piece begins. */
 export class OpenFrame {
+  /** Unique among the unfinished ones. */
+  readonly id: number;
   readonly #head: number;
   readonly #parts: number;
   readonly #kinds: number[] = [0];
@@ -30,6 +32,7 @@ export class OpenFrame {
 
   /** @throws Error when the OPEN record makes no sense or is beyond the limits. */
   constructor(open: Buffer, limits: LaneLimits) {
+    this.id = open.readUInt32LE(0);
     this.#head = open.readDoubleLE(4);
     typeOfHead(this.#head);
     const valueBytes = open.readUInt32LE(12);

@@ -67,14 +67,15 @@ export function endMessage(graceMs: number): PortMessage {
 
 /** A large frame on its way out: its texts first, piece by piece, then all the rest at once when its memory was copied. */
 export class LargeDeparture {
-  readonly #id: number;
+  /** Unique among the unfinished ones. */
+  readonly id: number;
   readonly #frame: Outgoing;
   readonly #copy: SlowCopy;
   readonly #texts: { readonly part: number; readonly text: string }[] = [];
   #offset = 0;
 
   constructor(frame: Outgoing, id: number) {
-    this.#id = id;
+    this.id = id;
     this.#frame = frame;
     this.#copy = new SlowCopy(frame);
     for (const [index, part] of (frame.snapshot.parts ?? []).entries()) {
@@ -93,7 +94,7 @@ export class LargeDeparture {
       this.#texts.shift();
       this.#offset = 0;
     }
-    return { bytes: UNIT_BYTES * piece.length, message: [TEXT_PIECE, 0, 0, this.#id, part, piece] };
+    return { bytes: UNIT_BYTES * piece.length, message: [TEXT_PIECE, 0, 0, this.id, part, piece] };
   }
 
   /** Copies so much of its memory. @returns the bytes copied. */
@@ -127,7 +128,7 @@ export class LargeDeparture {
     }
     const head = headOf(type, stream, VALUE.patched);
     const { value, patches, coded = [], buffers = NONE } = snapshot;
-    const message = [LARGE, 0, 0, this.#id, buffers, head, [value, patches, coded], parts, beside];
+    const message = [LARGE, 0, 0, this.id, buffers, head, [value, patches, coded], parts, beside];
     return { message, transfer: [...memories] };
   }
 }

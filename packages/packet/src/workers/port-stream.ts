@@ -1,5 +1,6 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { wrapError } from '../errors.ts';
+import { IdTable } from '../id-table.ts';
 import { Outbox, type SlicedFrame } from './batch.ts';
 import { tell } from './delivery.ts';
 import type { InputEnd } from './frame-stream.ts';
@@ -44,7 +45,7 @@ export class PortStream {
   readonly #outbox: Outbox;
   readonly #snapshotter: Snapshotter;
   readonly #decoder: PortDecoder;
-  readonly #departures = new Map<number, LargeDeparture>();
+  readonly #departures = new IdTable<LargeDeparture>();
   #output: 'open' | 'ending' | 'ended' = 'open';
   #input: 'open' | 'ended' = 'open';
   #endGraceMs = 0;
@@ -165,8 +166,11 @@ export class PortStream {
 
   #sendSlice(sliced: SlicedFrame): void {
     const { id, frame } = sliced;
-    const departure = this.#departures.get(id) ?? new LargeDeparture(frame, id);
-    this.#departures.set(id, departure);
+    let departure = this.#departures.get(id);
+    if (departure === undefined) {
+      departure = new LargeDeparture(frame, id);
+      this.#departures.add(departure);
+    }
     const piece = departure.nextText(this.#limits.sliceBytes);
     if (piece !== undefined) {
       const { bytes, message } = piece;
