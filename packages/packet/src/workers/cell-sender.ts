@@ -1,14 +1,15 @@
 import { performance } from 'node:perf_hooks';
+import { tell } from './delivery.ts';
 import { ValueHolder } from './held-values.ts';
 import type { Lane } from './lane.ts';
-import { takenFor } from './not-encodable.ts';
-import type { CellName } from './protocol.ts';
+import { seenAs, takenFor } from './not-encodable.ts';
+import type { CellName, CellValue } from './protocol.ts';
 import { serviceRows } from './worker-options.ts';
 
 /** Sends a worker's cells to its master: of values set between two turns of the loop only the last one travels. */
 export class CellSender {
   readonly #lane: Lane;
-  readonly #holder = new ValueHolder();
+  readonly #holder: ValueHolder;
   /** Not sent yet. */
   readonly #waiting = new Map<CellName, unknown>();
   #turn: NodeJS.Immediate | undefined;
@@ -18,11 +19,12 @@ export class CellSender {
 
   constructor(lane: Lane) {
     this.#lane = lane;
+    this.#holder = new ValueHolder(lane.capabilities.sharedMemory);
   }
 
   /** @throws PacketError `ERR_PACKET_NOT_ENCODABLE`: the cell keeps its value. */
   set(cell: CellName, value: unknown): void {
-    const held = takenFor(`this.${cell}`, () => this.#holder.hold(value).value);
+    const held = this.#hold(cell, value);
     if (this.#waiting.size === 0) this.#waitingSince = performance.now();
     this.#waiting.set(cell, held);
     if (performance.now() - this.#waitingSince >= serviceRows.cellDelayMs.fallback) {
@@ -42,9 +44,23 @@ export class CellSender {
   flush(urgent = false): void {
     clearImmediate(this.#turn);
     this.#turn = undefined;
-    for (const [cell, value] of this.#waiting) {
-      if (!this.#lane.post({ type: 'STATUS', stream: 0, value: [cell, value] }, urgent)) this.#full = true;
-    }
+    const waiting = [...this.#waiting.values()];
     this.#waiting.clear();
+    for (const value of waiting) {
+      // It was held as the lane would carry it; only a codec that refuses what it made itself can still be in the way, and
+      // must not be in that of the answer to come.
+      tell(() => {
+        if (!this.#lane.post({ type: 'STATUS', stream: 0, value }, urgent)) this.#full = true;
+      });
+    }
+  }
+
+  /** All of the frame, so that what the lane would refuse is refused here. */
+  #hold(cell: CellName, value: unknown): unknown {
+    const frame: CellValue = [cell, value];
+    const take = (): unknown => this.#holder.hold(frame).value;
+    return takenFor(`this.${cell}`, () => seenAs((path) => path.replace(VALUE_PATH, '$'), take));
   }
 }
+
+const VALUE_PATH = /^\$\[1\]/;

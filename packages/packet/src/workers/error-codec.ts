@@ -57,7 +57,7 @@ export function decodeError(wire: WireError): unknown {
   if (wire.errors !== undefined && !('errors' in error)) define(error, 'errors', wire.errors.map(decodeError));
   for (const [key, value] of Object.entries(wire.fields ?? {})) {
     if (!(key in error))
-      Object.defineProperty(error, key, { value, writable: true, configurable: true, enumerable: true });
+      Reflect.defineProperty(error, key, { value, writable: true, configurable: true, enumerable: true });
   }
   return error;
 }
@@ -141,9 +141,9 @@ function isPacketCode(code: unknown): code is PacketErrorCode {
   return (ERROR_CODES as readonly unknown[]).includes(code);
 }
 
-/** As the built-in fields are: there, but not listed. */
+/** As the built-in fields are: there, but not listed. An error that a codec has frozen stays as it is. */
 function define(error: Error, key: 'name' | 'stack' | 'cause' | 'errors', value: unknown): void {
-  Object.defineProperty(error, key, { value, writable: true, configurable: true, enumerable: false });
+  Reflect.defineProperty(error, key, { value, writable: true, configurable: true, enumerable: false });
 }
 
 function text(value: unknown): string {

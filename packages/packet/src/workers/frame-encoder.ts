@@ -1,3 +1,4 @@
+import { constants } from 'node:buffer';
 import {
   FORM,
   headOf,
@@ -19,6 +20,8 @@ const BATCH_HEAD_BYTES = RECORD_HEAD_BYTES + 6;
 const SLAB_BYTES = 256 * 1024;
 // Of one UTF-16 unit.
 const MAX_UTF8_BYTES = 3;
+// Of one byte a snapshot counts: a control character is written \u0001.
+const MAX_JSON_UNITS = 6;
 
 /** Encodes BATCH records into one slab, reused as soon as nothing of it is on its way. */
 export class BatchEncoder {
@@ -95,7 +98,8 @@ export class FrameCutter {
   constructor(frame: Outgoing, id: number) {
     const { type, stream, snapshot, attachments = [] } = frame;
     const parts = snapshot.parts ?? [];
-    const json = snapshot.json ? Buffer.from(JSON.stringify(snapshot.value)) : undefined;
+    const fitsString = MAX_JSON_UNITS * snapshot.bytes <= constants.MAX_STRING_LENGTH;
+    const json = snapshot.json && fitsString ? Buffer.from(JSON.stringify(snapshot.value)) : undefined;
     // JSON may be longer than the bound of the snapshot, which the other side holds it to.
     const asJson = json !== undefined && json.byteLength <= snapshot.mostBytes;
     const value = asJson ? json : serialize(patched(snapshot));

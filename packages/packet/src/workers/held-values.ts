@@ -6,7 +6,12 @@ import { type Lend, Snapshotter } from './snapshot.ts';
 
 /** Keeps values that leave later as they were when they were given. */
 export class ValueHolder {
-  readonly #snapshotter = new Snapshotter(resolveOptions('lane', LANE_OPTIONS, {}), true, true);
+  readonly #snapshotter: Snapshotter;
+
+  /** @param shares Whether the lane they leave by carries shared memory. */
+  constructor(shares = true) {
+    this.#snapshotter = new Snapshotter(resolveOptions('lane', LANE_OPTIONS, {}), true, shares);
+  }
 
   /**
    * Copies a value. Large binary is lent, as it is while it travels; what moves is taken, shared memory stays shared.

@@ -1,5 +1,5 @@
 import type { ClockTimer } from '../clock.ts';
-import { PacketError } from '../errors.ts';
+import { messageOf, PacketError } from '../errors.ts';
 import type { WorkerFacts } from '../events.ts';
 import { IdTable } from '../id-table.ts';
 import type { CallInspection, InstanceInspection } from '../reactor/index.ts';
@@ -308,50 +308,10 @@ export class Instance implements ProcessLaneSink {
     this.#pingedAt = Number.NaN;
     // Figures and cells are told by idle ones too.
     const worked = this.#limits.poolMin > 0 && !this.idle;
-    for (const frame of batch) {
-      if (frame.problem !== undefined) {
-        this.#unreadable(frame, frame.problem);
-        continue;
-      }
-      switch (frame.type) {
-        case 'RESULT':
-          this.#result(frame);
-          break;
-        case 'ERROR':
-          this.#failure(frame);
-          break;
-        case 'CALL':
-          this.#returnPath.called(frame);
-          break;
-        case 'LEASE':
-          this.#returnPath.changed(frame);
-          break;
-        case 'STATUS':
-          this.#owner.cell(this, frame.value as CellValue);
-          break;
-        case 'EVENT':
-          this.#event(frame);
-          break;
-        case 'HANDLE':
-          this.connections?.frame(frame);
-          break;
-        case 'CANCEL':
-          if (frame.stream >= WORKER_STREAMS) this.#returnPath.cancelled(frame.stream);
-          else this.#cancelSeen(frame.stream);
-          break;
-        case 'HELLO':
-          this.#hello();
-          break;
-        case 'PONG':
-          this.#figuresCame(frame.value);
-          break;
-        case 'BYE':
-          this.#bye(frame);
-          break;
-        default:
-          // Streams and credit are spoken only where both sides offered them in HELLO.
-          break;
-      }
+    try {
+      for (const frame of batch) this.#frame(frame);
+    } catch (error) {
+      this.#garbled(error);
     }
     if (this.#state === READY) {
       if (worked) this.idleSince = this.#table.clock.now();
@@ -391,6 +351,64 @@ export class Instance implements ProcessLaneSink {
 
   // ---- inside --------------------------------------------------------------------------------------------------------
 
+  #frame(frame: Frame): void {
+    if (frame.problem !== undefined) {
+      this.#unreadable(frame, frame.problem);
+      return;
+    }
+    switch (frame.type) {
+      case 'RESULT':
+        this.#result(frame);
+        break;
+      case 'ERROR':
+        this.#failure(frame);
+        break;
+      case 'CALL':
+        this.#returnPath.called(frame);
+        break;
+      case 'LEASE':
+        this.#returnPath.changed(frame);
+        break;
+      case 'STATUS':
+        this.#owner.cell(this, frame.value as CellValue);
+        break;
+      case 'EVENT':
+        this.#event(frame);
+        break;
+      case 'HANDLE':
+        this.connections?.frame(frame);
+        break;
+      case 'CANCEL':
+        if (frame.stream >= WORKER_STREAMS) this.#returnPath.cancelled(frame.stream);
+        else this.#cancelSeen(frame.stream);
+        break;
+      case 'HELLO':
+        this.#hello();
+        break;
+      case 'PONG':
+        this.#figuresCame(frame.value);
+        break;
+      case 'BYE':
+        this.#bye(frame);
+        break;
+      default:
+        // Streams and credit are spoken only where both sides offered them in HELLO.
+        break;
+    }
+  }
+
+  /** It says what no worker says: nothing it says from now on can be relied on. */
+  #garbled(cause: unknown): void {
+    if (this.#state === GONE) return;
+    this.#error ??= new PacketError(
+      'ERR_PACKET_LANE_FRAME',
+      `it sent something that makes no sense: ${messageOf(cause)}`,
+      { cause, details: { worker: this.facts.worker } },
+    );
+    this.#isolate();
+    this.#kill();
+  }
+
   #result(frame: Frame): void {
     const call = this.#takeOut(frame.stream);
     if (call !== undefined) this.#table.result(call, frame.value);
@@ -403,10 +421,13 @@ export class Instance implements ProcessLaneSink {
       this.#error = decodeError(wire);
       return;
     }
-    const call = this.#takeOut(frame.stream);
+    const call = this.#calls.get(frame.stream);
+    // Made before the call is taken out, which would not settle if it could not be made.
+    const error = call === undefined || call.settled ? undefined : remoteError(call, wire);
+    this.#takeOut(frame.stream);
     if (call === undefined) this.#returnPath.answered(frame);
-    else if (call.settled) this.#table.released(call);
-    else this.#table.fail(call, remoteError(call, wire));
+    else if (error === undefined) this.#table.released(call);
+    else this.#table.fail(call, error);
   }
 
   /** A class codec could not make what the worker sent. */

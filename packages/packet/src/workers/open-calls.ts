@@ -26,10 +26,14 @@ export class OpenCalls {
 
   /** A RESULT or ERROR. */
   answered({ type, stream, value, problem }: Frame): void {
-    const caller = this.#take(stream);
-    if (problem !== undefined) caller?.reject(problem);
-    else if (type === 'RESULT') caller?.resolve(value);
-    else caller?.reject(caller.errorOf(wireErrorOf(value)));
+    const caller = this.#open.get(stream);
+    if (caller === undefined) return;
+    const isResult = type === 'RESULT' && problem === undefined;
+    // Made while it is still open: what makes no sense ends the lane, and all that is open with it.
+    const error = isResult ? undefined : (problem ?? caller.errorOf(wireErrorOf(value)));
+    this.#take(stream);
+    if (isResult) caller.resolve(value);
+    else caller.reject(error);
   }
 
   /** Nobody waits for it any more; an answer that still comes is dropped. */

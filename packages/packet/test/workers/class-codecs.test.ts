@@ -4,7 +4,7 @@ import { PacketError } from '../../src/errors.ts';
 import { type ClassCodec, type CodecClass, registerCodec, type TypedProxy } from '../../src/workers/index.ts';
 import type { Alone } from './fixtures/codecs/alone.ts';
 import type { Bank } from './fixtures/codecs/bank.ts';
-import { BankError, Faulty, Money, Parcel, Picture, Plain } from './fixtures/codecs-setup/values.ts';
+import { BankError, Faulty, FrozenError, Money, Parcel, Picture, Plain } from './fixtures/codecs-setup/values.ts';
 import { type Outcome, outcomeOf, startWorkers, TestOrigin, type TestService } from './test-service.ts';
 
 const setup = new URL('./fixtures/codecs-setup/values.js', import.meta.url);
@@ -167,6 +167,16 @@ for (const transport of ['inline', 'process', 'thread'] as const) {
       assert.ok(cause.balance instanceof Money);
       assert.match(String(cause.stack), /bank\.[jt]s/);
       assert.ok(cause.cause instanceof RangeError);
+    });
+
+    test('an error whose codec makes one that cannot be changed fails its call all the same', async (t) => {
+      const { bank } = await started(t);
+      const { error } = await outcomeOf(bank.failFrozen());
+      assert.equal(error?.code, 'ERR_PACKET_WORKER_REMOTE');
+      assert.ok(error.cause instanceof FrozenError);
+      assert.equal(error.cause.message, 'cold');
+      assert.equal(error.details.code, 'E_COLD');
+      assert.equal(await bank.back(1), 1);
     });
 
     test('an error whose codec fails still says what it is', async (t) => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { constants } from 'node:buffer';
 import { test } from 'node:test';
 import { scaled, testSeed } from '@packet/testing';
 import fc from 'fast-check';
@@ -289,3 +290,23 @@ function survives(chunks: readonly Buffer[]): void {
 function plain(value: unknown): unknown {
   return new Snapshotter(limitsOf({}), false).take(value).value;
 }
+
+test('a value whose JSON would be longer than a string can be leaves all the same', () => {
+  const limits = limitsOf({});
+  // In JSON each of these characters takes six.
+  const text = '\u0001'.repeat(limits.textAttachmentUnits);
+  const value = new Array<string>(Math.ceil(constants.MAX_STRING_LENGTH / 6 / text.length)).fill(text);
+  const outgoing = toOutgoing({ type: 'CALL', stream: 1, value }, new Snapshotter(limits, false), limits);
+  const cutter = new FrameCutter(outgoing, 0);
+  const decoder = new FrameDecoder(limits);
+  let frame: Frame | undefined;
+  while (!cutter.done) {
+    for (const record of cutter.next(limits.sliceBytes)) {
+      decoder.push(Buffer.from(record.buffer, record.byteOffset, record.byteLength));
+      for (let batch = decoder.next(); batch !== undefined; batch = decoder.next()) [frame] = batch;
+    }
+  }
+  const arrived = frame?.value as readonly string[];
+  assert.equal(arrived.length, value.length);
+  assert.ok(arrived.every((one) => one === text));
+});
