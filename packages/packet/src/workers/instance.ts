@@ -87,6 +87,8 @@ export class Instance implements ProcessLaneSink {
   #drainBy = 0;
   /** Replaced, though nothing is wrong with it: it ends when its calls have. */
   #retiring = false;
+  /** Clock time at which it is to be gone all the same. */
+  #retireBy = Number.POSITIVE_INFINITY;
   /** Clock time of a ping since which nothing was heard. */
   #pingedAt = Number.NaN;
   /** Its `settledCalls` when its memory was last asked for. */
@@ -279,7 +281,10 @@ export class Instance implements ProcessLaneSink {
     this.#isolate();
     this.#retiring = true;
     this.#timer?.cancel();
-    if (withinMs !== undefined) this.#timer = this.#table.clock.setTimer(withinMs, () => this.#kill());
+    if (withinMs !== undefined) {
+      this.#retireBy = this.#table.clock.now() + withinMs;
+      this.#timer = this.#table.clock.setTimer(withinMs, () => this.#kill());
+    }
     this.#endWhenAbandoned();
   }
 
@@ -551,7 +556,8 @@ export class Instance implements ProcessLaneSink {
     if (this.#state !== ENDING || this.#draining) return;
     for (const call of this.#calls.all()) if (!call.settled) return;
     const { cancelGraceMs, drainMs } = this.#limits;
-    void this.end(this.blamedOnCall ? cancelGraceMs : drainMs);
+    const leftMs = this.#retireBy - this.#table.clock.now();
+    void this.end(Math.min(leftMs, this.blamedOnCall ? cancelGraceMs : drainMs));
   }
 }
 

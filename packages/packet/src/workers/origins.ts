@@ -11,6 +11,8 @@ export class OriginCalls {
   closed = false;
   /** Calls whose promise has settled, while the code awaiting it has not run yet. */
   settling = 0;
+  /** What it waits for beside its calls. */
+  readonly #waits = new Set<AbortController>();
   /** Its call that waits in a mailbox above the bound: one at most does. */
   above: Call | undefined;
 
@@ -24,6 +26,27 @@ export class OriginCalls {
 
   failed(error: PacketError, ask: Ask): void {
     if (!this.closed) this.origin.failed(error, ask);
+  }
+
+  /** Waits as long as the connection is there; `wait` is given a signal for that, which `signal` fires too. */
+  async whileOpen(signal: AbortSignal | undefined, wait: (either: AbortSignal) => Promise<void>): Promise<void> {
+    const either = new AbortController();
+    const abort = (): void => either.abort(signal?.reason);
+    if (this.closed || signal?.aborted === true) abort();
+    signal?.addEventListener('abort', abort, { once: true });
+    this.#waits.add(either);
+    try {
+      await wait(either.signal);
+    } finally {
+      this.#waits.delete(either);
+      signal?.removeEventListener('abort', abort);
+    }
+  }
+
+  /** The connection is gone. */
+  close(): void {
+    this.closed = true;
+    for (const wait of this.#waits) wait.abort();
   }
 }
 
@@ -61,7 +84,7 @@ export class Origins {
   /** The connection is gone. Returns the calls it still waits for. */
   close(origin: AskOrigin): readonly Call[] {
     const calls = this.of(origin);
-    calls.closed = true;
+    calls.close();
     return calls.pending.all();
   }
 

@@ -28,7 +28,7 @@ export interface FaceHost {
     origin: OriginCalls | undefined,
   ): Promise<PromiseSettledResult<unknown>[]>;
   /** Resolves when there is room for a call. */
-  room(worker: string, options: CallOptions): Promise<void>;
+  room(worker: string, options: CallOptions, origin: OriginCalls | undefined): Promise<void>;
   proxy(worker: string, key: string | undefined): WorkerProxy;
   cell(worker: string, key: string | undefined, name: CellName): WorkerCell;
   /** Hands a live connection to an instance of the worker. */
@@ -106,7 +106,7 @@ export class ProxyFaces {
         $result: { get: () => host.cell(worker, options.key, 'result') },
         $adopt: { value: (source: AdoptSource) => host.handOver(worker, options.key, source) },
         $broadcast: { get: () => this.#broadcast(worker, unknown, options, origin) },
-        $room: { value: () => host.room(worker, options) },
+        $room: { value: () => host.room(worker, options, origin) },
       });
     };
     return make;

@@ -217,8 +217,11 @@ class Service implements Workers, FaceHost {
     return await Promise.allSettled(results);
   }
 
-  async room(worker: string, options: CallOptions): Promise<void> {
-    await this.#target(worker, options.key).room(options.signal);
+  async room(worker: string, options: CallOptions, origin: OriginCalls | undefined): Promise<void> {
+    const { signal } = options;
+    const wait = this.#target(worker, options.key);
+    if (origin === undefined) await wait.room(signal);
+    else await origin.whileOpen(signal, (either) => wait.room(either));
   }
 
   proxies(origin?: AskOrigin): WorkerProxies {

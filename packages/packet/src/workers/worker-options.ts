@@ -190,7 +190,7 @@ export function resolveWorkerConfig(worker: string, file: string, config: unknow
     if (!isTextList(after)) throw optionError(owner, 'after', 'a name or an array of names', given);
     const limits = resolveOptions(owner, workerRows, config, ['execArgv', 'resourceLimits', 'after']);
     const { pool, poolMin } = limits;
-    if (poolMin > pool) throw optionError(owner, 'poolMin', `at most ${pool}, the pool,`, poolMin);
+    if (poolMin > pool) throw optionError(owner, 'poolMin', `at most ${pool} (the pool)`, poolMin);
     const memory: unknown = 'resourceLimits' in config ? config.resourceLimits : undefined;
     return { limits, execArgv, threadMemory: threadMemoryOf(owner, limits.transport, memory), after };
   } catch (error) {

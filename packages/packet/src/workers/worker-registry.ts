@@ -82,7 +82,7 @@ export interface ProxyControls<W extends Worker> {
   readonly $broadcast: BroadcastProxy<W>;
   /**
    * Resolves when there is room for one call, in the order of asking; made in the same turn, the call is not refused as too
-   * much. Waits at most until the `signal` of `$with`.
+   * much. Waits at most until the `signal` of `$with`, and as long as the connection whose proxy it is.
    * @throws PacketError `ERR_PACKET_OVERLOADED` when too many wait for room already (`roomWaiters`, 100,000).
    */
   $room(): Promise<void>;

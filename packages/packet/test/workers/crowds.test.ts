@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { ManualClock } from '../../src/clock.ts';
 import type { Hot } from './fixtures/crowd/hot.ts';
 import type { Narrow } from './fixtures/crowd/narrow.ts';
+import type { Unending } from './fixtures/crowd/unending.ts';
 import { nextEvent, type Outcome, outcomeOf, startWorkers, TestOrigin, type TestService } from './test-service.ts';
 
 /** A call that holds its instance until it is let go. */
@@ -175,5 +176,51 @@ describe('$room()', () => {
       (await all).map(({ status }) => status),
       ['fulfilled', 'rejected'],
     );
+  });
+
+  test('is not waited for by a connection that is gone', async (t) => {
+    const service = await startWorkers(t, 'crowd', { transport: 'inline' });
+    await service.workers.start('narrow', {});
+    const held = [hold(service, 'narrow'), hold(service, 'narrow'), hold(service, 'narrow'), hold(service, 'narrow')];
+    const origin = new TestOrigin(service.workers);
+    const own = service.proxy<Narrow>('narrow', origin);
+    const codes: (string | undefined)[] = [];
+    const wait = async (room: Promise<void>): Promise<void> => void codes.push((await outcomeOf(room)).error?.code);
+    const controller = new AbortController();
+    void wait(own.$room());
+    void wait(own.$with({ signal: controller.signal }).$room());
+    void wait(own.$with({ signal: controller.signal }).$room());
+    service.workers.originClosed(origin);
+    await turn();
+    assert.deepEqual(codes, Array(3).fill('ERR_PACKET_CANCELLED'));
+    void wait(own.$room());
+    await turn();
+    assert.equal(codes.length, 4);
+    await Promise.all(held.map((one) => one.letGo()));
+  });
+});
+
+describe('those that end with another', () => {
+  test('are gone after drainMs, whether they spend it on their calls or on their end', async (t) => {
+    const clock = new ManualClock();
+    const service = await startWorkers(t, 'crowd', { transport: 'inline', clock });
+    await service.workers.start('unending', {});
+    const held = hold(service, 'unending');
+    const controller = new AbortController();
+    const blamed = service.proxy<Unending>('unending').$with({ signal: controller.signal, deadlineMs: 0 }).never();
+    const failed = outcomeOf(blamed);
+    await turn();
+    controller.abort();
+    await failed;
+    // The worker hears of the cancel before it is blamed.
+    for (let n = 0; n < 4; n++) await turn();
+    clock.advance(10);
+    assert.equal(poolOf(service).ready, 0);
+    clock.advance(600);
+    await held.letGo();
+    for (let n = 0; n < 4; n++) await turn();
+    clock.advance(400);
+    for (let n = 0; n < 10; n++) await turn();
+    assert.equal(poolOf(service).ready, 2);
   });
 });
