@@ -31,9 +31,10 @@ type IsUntyped<T> = 0 extends 1 & T ? true : unknown extends T ? true : false;
 
 /**
  * A method's parameter as its callers see it: functions may be sync or async ones, and what cannot travel is a
- * {@link CannotTravel}.
+ * {@link CannotTravel}. Types that lead back to themselves through lists, as that of JSON does, are looked into a few lists
+ * deep: the compiler expands lists at once, and objects when it must.
  */
-export type Sent<T> =
+export type Sent<T, Lists extends readonly unknown[] = []> =
   IsUntyped<T> extends true
     ? T
     : T extends Primitive | Copied | AbortSignal
@@ -48,23 +49,30 @@ export type Sent<T> =
               ? CannotTravel<'a promise cannot be sent: await it first'>
               : T extends Weak
                 ? CannotTravel<'a weak collection cannot be sent'>
-                : T extends Map<infer K, infer V>
-                  ? Map<SentKey<K>, Sent<V>>
-                  : T extends ReadonlyMap<infer K, infer V>
-                    ? ReadonlyMap<SentKey<K>, Sent<V>>
-                    : T extends Set<infer V>
-                      ? Set<SentKey<V>>
-                      : T extends ReadonlySet<infer V>
-                        ? ReadonlySet<SentKey<V>>
-                        : { [K in keyof T]: Sent<T[K]> };
+                : Lists['length'] extends 4
+                  ? T
+                  : SentContents<T, Lists>;
+
+type SentContents<T, Lists extends readonly unknown[]> =
+  T extends Map<infer K, infer V>
+    ? Map<SentKey<K, [...Lists, 0]>, Sent<V, [...Lists, 0]>>
+    : T extends ReadonlyMap<infer K, infer V>
+      ? ReadonlyMap<SentKey<K, [...Lists, 0]>, Sent<V, [...Lists, 0]>>
+      : T extends Set<infer V>
+        ? Set<SentKey<V, [...Lists, 0]>>
+        : T extends ReadonlySet<infer V>
+          ? ReadonlySet<SentKey<V, [...Lists, 0]>>
+          : T extends readonly unknown[]
+            ? { [I in keyof T]: Sent<T[I], [...Lists, 0]> }
+            : { [K in keyof T]: Sent<T[K], Lists> };
 
 /** Keys and members: as {@link Sent}, without functions and signals. */
-type SentKey<T> =
+type SentKey<T, Lists extends readonly unknown[]> =
   IsUntyped<T> extends true
     ? T
     : T extends ((...args: never) => unknown) | AbortSignal
       ? CannotTravel<'a function or signal cannot be sent as a key or member'>
-      : Sent<T>;
+      : Sent<T, Lists>;
 
 /** All parameters. */
 export type SentAll<A extends readonly unknown[]> = { [I in keyof A]: Sent<A[I]> };

@@ -14,6 +14,19 @@ interface Tree {
   readonly children: readonly Tree[];
 }
 
+/** Types that lead back to themselves through lists, which the compiler expands at once. */
+type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
+type ReadonlyJson =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly ReadonlyJson[]
+  | { readonly [key: string]: ReadonlyJson };
+type Nested = (number | Nested)[];
+type Pair = [left: number, right?: Pair];
+type Dictionary = Map<string, Dictionary | number>;
+
 class Money {
   readonly cents: bigint = 0n;
   add(other: Money): Money {
@@ -50,6 +63,16 @@ class Everything extends Worker<{ readonly done: number }, string> {
   async tree(tree: Tree): Promise<Tree> {
     return tree;
   }
+  json(value: Json): Json {
+    return value;
+  }
+  readonlyJson(value: ReadonlyJson): ReadonlyJson {
+    return value;
+  }
+  lists(nested: Nested, pair: Pair, dictionary: Dictionary): Nested {
+    return [nested, pair.length, dictionary.size];
+  }
+  symbolsDeep(_value: (number | { readonly list: readonly symbol[] })[]): void {}
   anything(value: unknown): unknown {
     return value;
   }
@@ -117,6 +140,12 @@ test('methods are async, parameters keep names, options and rest, objects keep t
 test('what is given compiles or does not, in words', () => {
   const calls = (proxy: Proxied): unknown[] => [
     proxy.tree({ name: 'a', children: [{ name: 'b', children: [] }] }),
+    proxy.json({ a: [1, 'b', [null, { c: true }]] }),
+    proxy.json({} as Json),
+    proxy.readonlyJson({ a: [1, 'b', [null, { c: true }]] }),
+    proxy.readonlyJson({} as ReadonlyJson),
+    proxy.lists([1, [2, [3]]], [1, [2]], new Map([['a', new Map([['b', 1]])]])),
+    proxy.lists([] as Nested, [1] as Pair, new Map() as Dictionary),
     proxy.point({ x: 1, y: 2 }),
     proxy.coded(new Coded()),
     proxy.progress((done) => done),
@@ -132,6 +161,12 @@ test('what is given compiles or does not, in words', () => {
     proxy.sync((item) => item.length),
     // @ts-expect-error a symbol cannot be sent
     proxy.symbol(Symbol('s')),
+    // @ts-expect-error nor deep in lists
+    proxy.symbolsDeep([{ list: [Symbol('s')] }]),
+    // @ts-expect-error JSON is of no dates
+    proxy.json({ at: new Date() }),
+    // @ts-expect-error lists of numbers hold no text
+    proxy.lists([1, ['text']], [1], new Map()),
     // @ts-expect-error nor can a promise
     proxy.promise({ later: Promise.resolve(1) }),
     // @ts-expect-error nor a weak collection
