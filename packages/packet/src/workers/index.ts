@@ -39,4 +39,4 @@ export {
   type WorkerRoute,
 } from './worker-proxy.ts';
 export type * from './worker-registry.ts';
-export type { CannotTravel, ProxyMethod, Sent, SentAll } from './worker-travel.ts';
+export type { CannotTravel, OnlyFields, ProxyMethod, Sent, SentAll } from './worker-travel.ts';

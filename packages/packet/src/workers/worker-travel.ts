@@ -64,7 +64,54 @@ type SentContents<T, Lists extends readonly unknown[]> =
           ? ReadonlySet<SentKey<V, [...Lists, 0]>>
           : T extends readonly unknown[]
             ? { [I in keyof T]: Sent<T[I], [...Lists, 0]> }
-            : { [K in keyof T]: Sent<T[K], Lists> };
+            : SentObject<T, Lists, FunctionsOf<T>>;
+
+/**
+ * What is a class or an interface and has functions is told apart from an object that lends its functions. The compiler knows no classes, but
+ * it knows a type that nothing else is of (private members), parameters that may be narrowed (methods), and values whose type is no
+ * declared one ({@link OnlyFields}): so functions of an object are best declared as its fields, `log: (line: string) => void`.
+ */
+type SentObject<T, Lists extends readonly unknown[], Functions extends keyof T> = [Functions] extends [never]
+  ? { [K in keyof T]: Sent<T[K], Lists> }
+  : T extends OnlyFields<string>
+    ? { [K in keyof T]: Sent<T[K], Lists> }
+    : true extends { [K in Functions]: IsSync<T[K]> }[Functions]
+      ? CannotTravel<'an instance arrives without its methods, and a function lent to a worker returns a promise there'>
+      : { [K in keyof T]: T[K] } extends T
+        ? true extends { [K in Functions]: IsMethod<T[K]> }[Functions]
+          ? { [K in keyof T]: Sent<T[K], Lists> } & OnlyFields<'an instance arrives without its methods'>
+          : { [K in keyof T]: Sent<T[K], Lists> }
+        : CannotTravel<'an instance arrives without its methods'>;
+
+/** Object literals and copies of objects, `{ ...options }`: the compiler sees no index signature in classes and interfaces. */
+export interface OnlyFields<Why extends string> {
+  readonly [name: symbol]: unknown;
+  readonly [why]?: Why;
+}
+
+/** Names of the members that are there for sure, and functions. */
+type FunctionsOf<T> = {
+  [K in keyof T]-?: IsUntyped<T[K]> extends true ? never : T[K] extends (...args: never) => unknown ? K : never;
+}[keyof T];
+
+type IsSync<F> = F extends (...args: never) => infer R
+  ? IsUntyped<R> extends true
+    ? false
+    : [R] extends [PromiseLike<unknown> | Nothing]
+      ? false
+      : true
+  : false;
+
+/** Of methods, unlike of functions in fields, parameters may be narrowed. One without parameters cannot be told. */
+type IsMethod<F> = F extends (...args: infer A) => infer R
+  ? A extends Narrowed<A>
+    ? false
+    : ((...args: Narrowed<A>) => R) extends F
+      ? true
+      : false
+  : false;
+
+type Narrowed<A extends readonly unknown[]> = { [I in keyof A]: A[I] & { readonly [why]: never } };
 
 /** Keys and members: as {@link Sent}, without functions and signals. */
 type SentKey<T, Lists extends readonly unknown[]> =

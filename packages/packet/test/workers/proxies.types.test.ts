@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import { Socket } from 'node:net';
 import { test } from 'node:test';
-import { type CannotTravel, type Sent, type TypedProxy, Worker } from '../../src/workers/index.ts';
+import { type CannotTravel, type OnlyFields, type Sent, type TypedProxy, Worker } from '../../src/workers/index.ts';
 
 /** Fails to compile unless both types are the same. */
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -32,6 +33,32 @@ class Money {
   add(other: Money): Money {
     return other;
   }
+}
+
+/** All its methods could be lent functions, were it no instance. */
+class Logger {
+  name = 'log';
+  log(_line: string): void {}
+  async flush(): Promise<void> {}
+}
+
+/** Nothing else is of this type but its instances. */
+class Closing {
+  #closed = false;
+  async close(): Promise<void> {
+    this.#closed = !this.#closed;
+  }
+}
+
+interface LoggerLike {
+  readonly name: string;
+  log(line: string): void;
+}
+
+interface Listeners {
+  readonly name: string;
+  readonly onLine?: (line: string) => Promise<void>;
+  end?(): Promise<boolean>;
 }
 
 class Point {
@@ -97,6 +124,13 @@ class Everything extends Worker<{ readonly done: number }, string> {
   type(_type: typeof Point): void {}
   keys(_value: Map<() => void, number>): void {}
   money(_value: Money): void {}
+  logger(_value: Logger): void {}
+  loggers(_value: { readonly all: readonly Logger[] }): void {}
+  loggerLike(_value: LoggerLike): void {}
+  closing(_value: Closing): void {}
+  url(_value: URL): void {}
+  socket(_value: Socket): void {}
+  listeners(_value: Listeners): void {}
 
   func(): () => void {
     return () => undefined;
@@ -155,6 +189,12 @@ test('what is given compiles or does not, in words', () => {
     proxy.map(async (item) => item.length, {}),
     proxy.map(undefined, { on: { end: async () => false } }),
 
+    proxy.listeners({ name: 'a', onLine: async () => undefined, end: () => true }),
+    proxy.listeners({ name: 'a' } as Listeners),
+    proxy.loggerLike({ name: 'a', log: (line) => line.length }),
+    proxy.loggerLike({ ...({} as LoggerLike) }),
+    proxy.logger({ name: 'a', log(_line) {}, flush: async () => undefined }),
+
     // @ts-expect-error a function answers with what the worker expects of it
     proxy.map((item) => item, {}),
     // @ts-expect-error what the worker calls is async there: its type must say so
@@ -177,6 +217,20 @@ test('what is given compiles or does not, in words', () => {
     proxy.keys(new Map([[() => undefined, 1]])),
     // @ts-expect-error nor an instance whose methods would be missed
     proxy.money(new Money()),
+    // @ts-expect-error nor where they could be taken for lent functions
+    proxy.logger(new Logger()),
+    // @ts-expect-error nor deeper
+    proxy.loggers({ all: [new Logger()] }),
+    // @ts-expect-error nor as something like it
+    proxy.loggerLike(new Logger()),
+    // @ts-expect-error nor with private parts
+    proxy.closing(new Closing()),
+    // @ts-expect-error nor one of the engine's
+    proxy.url(new URL('http://localhost')),
+    // @ts-expect-error nor of Node's
+    proxy.socket(new Socket()),
+    // @ts-expect-error names are checked as ever
+    proxy.loggerLike({ name: 'a', log: () => undefined, lgo: 1 }),
 
     // @ts-expect-error no function comes back
     proxy.func(),
@@ -200,6 +254,12 @@ test('the compiler says why', () => {
   same<Same<Proxied['func'], CannotTravel<'a result cannot travel: it has a function or a method'>>>(true);
   same<Same<Proxied['later'], CannotTravel<'a result cannot travel: it has a promise within it'>>>(true);
   same<Same<Parameters<Proxied['symbol']>[0], CannotTravel<'a symbol cannot be sent'>>>(true);
+  same<Same<Parameters<Proxied['closing']>[0], CannotTravel<'an instance arrives without its methods'>>>(true);
+  type Mixed =
+    CannotTravel<'an instance arrives without its methods, and a function lent to a worker returns a promise there'>;
+  same<Same<Parameters<Proxied['money']>[0], Mixed>>(true);
+  same<Same<Parameters<Proxied['url']>[0], Mixed>>(true);
+  same<Parameters<Proxied['logger']>[0] extends OnlyFields<string> ? true : false>(true);
   same<
     Same<
       Parameters<Proxied['sync']>[0],
