@@ -1,4 +1,5 @@
 import { optionError, refusedOption } from '../options.ts';
+import type { SentAll } from '../workers/index.ts';
 import type { AskOptions } from './worker-service.ts';
 
 /** Options of a reactor for the functions it runs elsewhere. */
@@ -22,10 +23,10 @@ export type FunctionName<M> = unknown extends M
   ? string
   : { [K in keyof M & string]: M[K] extends (...args: never[]) => unknown ? K : never }[keyof M & string];
 
-/** What such a function takes. */
+/** What such a function takes, as the callers of a worker see it: functions among it may be sync or async. */
 export type DeferArguments<M, F> = F extends keyof M
   ? M[F] extends (...args: infer A) => unknown
-    ? Readonly<A>
+    ? Readonly<SentAll<A>>
     : never
   : readonly unknown[];
 

@@ -97,9 +97,11 @@ type FunctionsOf<T> = {
 type IsSync<F> = F extends (...args: never) => infer R
   ? IsUntyped<R> extends true
     ? false
-    : [R] extends [PromiseLike<unknown> | Nothing]
+    : [R] extends [Nothing]
       ? false
-      : true
+      : [Extract<R, PromiseLike<unknown>>] extends [never]
+        ? true
+        : false
   : false;
 
 /** Of methods, unlike of functions in fields, parameters may be narrowed. One without parameters cannot be told. */
@@ -124,17 +126,17 @@ type SentKey<T, Lists extends readonly unknown[]> =
 /** All parameters. */
 export type SentAll<A extends readonly unknown[]> = { [I in keyof A]: Sent<A[I]> };
 
-// What a function lent to a worker returns there is a promise, so it must be declared as one, or as void.
+// What a function lent to a worker returns there is a promise, so it must be declared as one or as what may be one, or as void.
 type LentFunction<A extends readonly unknown[], R> =
   IsUntyped<R> extends true
     ? (...args: A) => R
-    : [R] extends [PromiseLike<infer V>]
-      ? [V] extends [Nothing]
-        ? (...args: A) => unknown
-        : (...args: A) => V | PromiseLike<V>
-      : [R] extends [Nothing]
-        ? (...args: A) => unknown
-        : CannotTravel<'a function lent to a worker returns a promise there: declare its result as one'>;
+    : [R] extends [Nothing | PromiseLike<Nothing>]
+      ? (...args: A) => unknown
+      : [R] extends [PromiseLike<infer V>]
+        ? (...args: A) => V | PromiseLike<V>
+        : [Extract<R, PromiseLike<unknown>>] extends [never]
+          ? CannotTravel<'a function lent to a worker returns a promise there: declare its result as one'>
+          : (...args: A) => R;
 
 /** In words, what a result holds that cannot travel; looked for a few levels deep. */
 type Flaw<T, Depth extends readonly unknown[] = []> =

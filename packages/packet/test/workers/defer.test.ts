@@ -39,6 +39,10 @@ netTest('names, arguments and results are those of the module where its type is 
   assert.equal(wrong, 3);
   // @ts-expect-error: arguments of another type
   await reactor.defer(functions, 'add', ['1', 2]);
+  // What is lent may be sync, as in calls to workers.
+  const steps: number[] = [];
+  const done: number = await reactor.defer(functions, 'steps', [3, (step) => steps.push(step)]);
+  assert.deepEqual([done, steps], [3, [1, 2, 3]]);
   // @ts-expect-error: no function of the module
   assert.equal((await outcomeOf(reactor.defer(functions, 'notAFunction', []))).error?.code, 'ERR_PACKET_WORKER_METHOD');
 });

@@ -112,6 +112,7 @@ class Everything extends Worker<{ readonly done: number }, string> {
   signal(_signal: AbortSignal): void {}
   progress(_onProgress: (done: number) => Promise<void>): void {}
   silent(_onProgress: (done: number) => void): void {}
+  either(_onProgress: (done: number) => void | Promise<void>, _fn?: () => number | Promise<number>): void {}
   map(
     _fn: ((item: string) => Promise<number>) | undefined,
     _options: { readonly on?: { end(): Promise<boolean> } },
@@ -185,6 +186,11 @@ test('what is given compiles or does not, in words', () => {
     proxy.progress((done) => done),
     proxy.progress(async () => undefined),
     proxy.silent((done) => done),
+    proxy.either(() => undefined),
+    proxy.either(
+      async () => undefined,
+      () => 1,
+    ),
     proxy.map((item) => item.length, { on: { end: () => true } }),
     proxy.map(async (item) => item.length, {}),
     proxy.map(undefined, { on: { end: async () => false } }),
