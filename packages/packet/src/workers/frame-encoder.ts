@@ -13,6 +13,7 @@ import {
   VALUE,
 } from './frame-codec.ts';
 import type { Outgoing } from './outgoing.ts';
+import { placesOf } from './part-places.ts';
 import type { Snapshot } from './snapshot.ts';
 
 const BATCH_HEAD_BYTES = RECORD_HEAD_BYTES + 6;
@@ -98,8 +99,7 @@ export class FrameCutter {
   constructor(frame: Outgoing, id: number) {
     const { type, stream, snapshot, attachments = [] } = frame;
     const parts = snapshot.parts ?? [];
-    const fitsString = MAX_JSON_UNITS * snapshot.bytes <= constants.MAX_STRING_LENGTH;
-    const json = snapshot.json && fitsString ? Buffer.from(JSON.stringify(snapshot.value)) : undefined;
+    const json = jsonOf(snapshot);
     // JSON may be longer than the bound of the snapshot, which the other side holds it to.
     const asJson = json !== undefined && json.byteLength <= snapshot.mostBytes;
     const value = asJson ? json : serialize(patched(snapshot));
@@ -184,6 +184,14 @@ export class FrameCutter {
   #skipEmpty(): void {
     while (this.#pieces[this.#current]?.length === 0) this.#current++;
   }
+}
+
+/** `[value]`, or `[value, places]` of one with large parts. */
+function jsonOf({ json, value, bytes, patches }: Snapshot): Buffer | undefined {
+  if (!json || MAX_JSON_UNITS * bytes > constants.MAX_STRING_LENGTH) return undefined;
+  if (patches.length === 0) return Buffer.from(JSON.stringify([value]));
+  const places = placesOf(value, patches, bytes);
+  return places === undefined ? undefined : Buffer.from(JSON.stringify([value, places]));
 }
 
 function patched({ value, patches, coded = [] }: Snapshot): PatchedValue {

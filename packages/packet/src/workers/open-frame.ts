@@ -14,6 +14,7 @@ import {
 } from './frame-codec.ts';
 import type { Frame } from './lane.ts';
 import type { LaneLimits } from './lane-options.ts';
+import { putParts } from './part-places.ts';
 import { patchedFrame } from './patches.ts';
 
 /** A large frame on its way in: its pieces, filled slice by slice. Memory is allocated when a piece begins. */
@@ -98,11 +99,15 @@ export class OpenFrame {
     const frame = attachments.length === 0 ? { type, stream } : { type, stream, attachments };
     const [bytes] = this.#filled;
     if (typeof bytes !== 'object') throw new RangeError('frame without a value');
+    const parts = pieces.slice(1, 1 + this.#parts);
     if (formOfHead(this.#head) === VALUE.json) {
-      return { ...frame, value: JSON.parse(Buffer.from(bytes.buffer).toString()) as unknown };
+      const read: unknown = JSON.parse(Buffer.from(bytes.buffer).toString());
+      if (!Array.isArray(read)) throw new RangeError('JSON without its value');
+      const [value, places = []] = read as unknown[];
+      return { ...frame, value: putParts(value, places, parts) };
     }
     const [value, patches, coded] = patchedValueOf(deserialize(bytes));
-    return patchedFrame({ ...frame, value }, patches, pieces.slice(1, 1 + this.#parts), coded);
+    return patchedFrame({ ...frame, value }, patches, parts, coded);
   }
 
   #piece(index: number): Binary | string {

@@ -22,7 +22,7 @@ export type LargePart =
 /** One posted value, cut loose from the sender's objects. */
 export interface Snapshot {
   readonly value: unknown;
-  /** JSON carries it without any loss. */
+  /** JSON carries it without any loss, apart from its large parts. */
   readonly json: boolean;
   /** Size of the value without its large parts: strings counted one byte a unit. An upper bound if they are all Latin-1. */
   readonly bytes: number;
@@ -303,11 +303,11 @@ export class Snapshotter {
     place: PatchPlace,
     key: unknown,
   ): object {
-    this.#json = false;
     const moved = movedBinary(source);
     if (moved !== undefined) return this.#moved(moved, container, place, key);
-    if (types.isSharedArrayBuffer(source) && this.#shares) return this.#remember(source, source);
     if (ArrayBuffer.isView(source) || types.isArrayBuffer(source)) return this.#binary(source, container, place, key);
+    this.#json = false;
+    if (types.isSharedArrayBuffer(source) && this.#shares) return this.#remember(source, source);
     if (types.isMap(source)) return this.#map(source, depth);
     if (types.isSet(source)) return this.#set(source, depth);
     if (types.isDate(source)) return this.#remember(source, new Date(Date.prototype.getTime.call(source)));
@@ -395,6 +395,7 @@ export class Snapshotter {
   }
 
   #kept(source: Binary, kind: number, copy: Binary): object {
+    this.#json = false;
     if (kind === BUFFER) {
       this.#buffers ??= [];
       this.#buffers.push(copy as Uint8Array);
@@ -508,7 +509,6 @@ export class Snapshotter {
   }
 
   #addPart(part: LargePart): number {
-    this.#json = false;
     this.#parts ??= [];
     // Past the limit parts stay in the value: slower, and just as right.
     if (this.#parts.length >= this.#limits.maxAttachments) return -1;
