@@ -17,6 +17,8 @@ export interface AdoptingPlan {
   readonly nextStream: () => number;
   /** Those that are up. */
   readonly instances: () => readonly Instance[];
+  /** An instance is given a connection. */
+  readonly working: () => void;
 }
 
 /**
@@ -131,6 +133,7 @@ export class Adopting implements AdoptionCounter {
     instance.connections ??= new InstanceConnections(instance, () => this.relieved());
     this.#holders.set(adoption, instance);
     instance.connections.give(adoption);
+    this.#plan.working();
   }
 
   /** The one with the fewest connections of those that can take one more. */

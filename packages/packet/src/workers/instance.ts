@@ -289,18 +289,20 @@ export class Instance implements ProcessLaneSink {
   }
 
   /**
-   * Asks for a sign of life while it has calls, and once more for its memory; blames it when it has been silent for too long.
+   * Asks for a sign of life while it has calls, and for its memory while it has calls or connections, and once more; blames
+   * it when it has calls and has been silent for too long.
    * @returns whether to look again.
    */
   beat(now: number): boolean {
     if (this.#state === BOOTING || this.#state === GONE) return false;
     const { livenessMs, maxRssBytes } = this.#limits;
     const busy = this.#calls.size > 0;
+    const works = busy || (maxRssBytes > 0 && !this.idle);
     if (!Number.isNaN(this.#pingedAt)) {
       if (busy && livenessMs > 0 && now - this.#pingedAt >= livenessMs) this.#suspect(this.#pingedAt);
-      return busy;
+      return works;
     }
-    if (!busy && (maxRssBytes === 0 || this.#measuredCalls === this.settledCalls)) return false;
+    if (!works && (maxRssBytes === 0 || this.#measuredCalls === this.settledCalls)) return false;
     this.#measuredCalls = this.settledCalls;
     this.#pingedAt = now;
     this.#lane.post({ type: 'PING', stream: 0, value: 'figures' }, true);

@@ -101,6 +101,7 @@ export class Pool implements CallTarget, SupervisorClient {
       limits: plan.limits,
       nextStream: () => plan.table.nextId(),
       instances: () => this.#instances,
+      working: () => this.#supervisor.working(),
     });
   }
 

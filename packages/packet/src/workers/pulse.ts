@@ -3,8 +3,8 @@ import type { Instance } from './instance.ts';
 import { serviceRows, type WorkerLimits } from './worker-options.ts';
 
 /**
- * Asks the instances of a pool for signs of life and for their memory, on one timer for all: only while they have calls, and
- * once after. Workers that have nothing to do are never woken.
+ * Asks the instances of a pool for signs of life and for their memory, on one timer for all: only while they have calls, for
+ * memory while they have connections too, and once after. Workers that have nothing to do are never woken.
  */
 export class Pulse {
   readonly #clock: Clock;
@@ -22,15 +22,15 @@ export class Pulse {
     this.#everyMs = everyMs === Number.POSITIVE_INFINITY ? 0 : everyMs;
   }
 
-  /** An instance was given a call. */
+  /** An instance was given a call, or a connection. */
   begin(): void {
     if (this.#timer === undefined && this.#everyMs > 0) this.#arm();
   }
 
-  /** An instance is gone; perhaps no other has calls. */
+  /** An instance is gone; perhaps no other has work. */
   lost(): void {
     if (this.#timer === undefined) return;
-    for (const instance of this.#instances()) if (instance.load > 0) return;
+    for (const instance of this.#instances()) if (!instance.idle) return;
     this.stop();
   }
 

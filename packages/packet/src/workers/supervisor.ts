@@ -187,7 +187,7 @@ export class Supervisor implements InstanceOwner, Sibling {
     if (place !== undefined && this.parkedError === undefined) this.#boot(place);
   }
 
-  /** An instance was given a call. */
+  /** An instance was given a call, or a connection. */
   working(): void {
     this.#pulse.begin();
   }

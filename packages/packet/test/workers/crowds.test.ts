@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import { PassThrough } from 'node:stream';
 import { describe, test } from 'node:test';
 import { ManualClock } from '../../src/clock.ts';
 import type { Hot } from './fixtures/crowd/hot.ts';
 import type { Narrow } from './fixtures/crowd/narrow.ts';
+import type { Serving } from './fixtures/crowd/serving.ts';
 import type { Unending } from './fixtures/crowd/unending.ts';
 import { nextEvent, type Outcome, outcomeOf, startWorkers, TestOrigin, type TestService } from './test-service.ts';
 
@@ -223,4 +225,19 @@ describe('those that end with another', () => {
     for (let n = 0; n < 10; n++) await turn();
     assert.equal(poolOf(service).ready, 2);
   });
+});
+
+test('the memory of an instance that has connections and no calls is looked at too', async (t) => {
+  const clock = new ManualClock();
+  const service = await startWorkers(t, 'crowd', { clock });
+  await service.workers.start('serving', {});
+  const handed = await service.proxy<Serving>('serving').$adopt({ stream: new PassThrough() });
+  assert.equal(clock.pending, 1);
+  const recycled = nextEvent('packet:worker.recycled');
+  clock.advance(1000);
+  assert.equal((await recycled).reason, 'memory');
+  const gone = nextEvent('packet:worker.exited');
+  handed.cut();
+  await handed.closed;
+  await gone;
 });

@@ -104,9 +104,14 @@ describe('recycling', () => {
 
   test('an old one that dies while its replacement starts loses its place to it at once', async (t) => {
     const service = await startWorkers(t, 'pools');
-    await service.workers.start('tired', {});
+    const folder = mkdtempSync(join(tmpdir(), 'packet-gate-'));
+    t.after(() => rmSync(folder, { recursive: true }));
+    const gate = join(folder, 'closed');
+    await service.workers.start('tired', { options: { gate } });
     const tired = service.proxy<Tired>('tired');
     const pid = await tired.pid();
+    // The replacement is not up before the old one is gone.
+    writeFileSync(gate, '');
     let starts = 0;
     t.after(listen('packet:worker.started', () => starts++));
     const up = nextEvent('packet:worker.started');
@@ -114,6 +119,7 @@ describe('recycling', () => {
     const died = nextEvent('packet:worker.exited');
     process.kill(pid, 'SIGKILL');
     assert.equal((await died).restartInMs, 0);
+    rmSync(gate);
     await up;
     assert.equal(service.workers.stats().pools[0]?.ready, 2);
     assert.deepEqual([starts, service.workers.stats().pools[0]?.recycled], [1, 0]);
