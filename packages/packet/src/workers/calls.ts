@@ -3,6 +3,7 @@ import { Deadlines, type Waiting } from '../deadlines.ts';
 import { PacketError } from '../errors.ts';
 import { publish } from '../events.ts';
 import type { Ask } from '../reactor/index.ts';
+import { whenAborted } from './abort-watch.ts';
 import { callName, cancelledError, deadlineError } from './call-errors.ts';
 import type { CarriedContext } from './carried.ts';
 import type { Instance } from './instance.ts';
@@ -122,14 +123,11 @@ export class PromiseCall extends Call {
   readonly settlesAtOnce = false;
   resolve: (value: unknown) => void = unset;
   reject: (error: PacketError) => void = unset;
-  #signal: AbortSignal | undefined;
-  #abort: (() => void) | undefined;
+  #unlisten: (() => void) | undefined;
 
   /** Calls `abort` when `signal` fires before the call settles. */
   listen(signal: AbortSignal, abort: () => void): void {
-    this.#signal = signal;
-    this.#abort = abort;
-    signal.addEventListener('abort', abort, { once: true });
+    this.#unlisten = whenAborted(signal, abort);
   }
 
   answered(value: unknown, last: boolean): void {
@@ -143,7 +141,7 @@ export class PromiseCall extends Call {
 
   override release(): void {
     super.release();
-    if (this.#abort !== undefined) this.#signal?.removeEventListener('abort', this.#abort);
+    this.#unlisten?.();
   }
 }
 

@@ -1,5 +1,6 @@
 import { PacketError } from '../errors.ts';
 import { isThenable } from '../thenable.ts';
+import { whenAborted } from './abort-watch.ts';
 import { keepBorrowed, releaseBorrowed } from './borrowed.ts';
 import type { CarriedContext } from './carried.ts';
 import { encodeError } from './error-codec.ts';
@@ -181,8 +182,7 @@ export class Lender {
     }
     // Urgent: it may come before the call then, which the borrower minds.
     const fired = (): void => void this.#post({ type: 'LEASE', stream: id, value: [encodeError(value.reason)] }, true);
-    value.addEventListener('abort', fired, { once: true });
-    return { id, value, reenter, kept: false, stopListening: () => value.removeEventListener('abort', fired) };
+    return { id, value, reenter, kept: false, stopListening: whenAborted(value, fired) };
   }
 
   #end(lease: Lease): void {

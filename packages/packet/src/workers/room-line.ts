@@ -1,4 +1,5 @@
 import type { PacketError } from '../errors.ts';
+import { whenAborted } from './abort-watch.ts';
 
 interface Waiter {
   resolve(): void;
@@ -49,15 +50,15 @@ export class RoomLine {
       };
       const waiter: Waiter = {
         resolve: () => {
-          signal?.removeEventListener('abort', abort);
+          unlisten?.();
           resolve();
         },
         reject: (error) => {
-          signal?.removeEventListener('abort', abort);
+          unlisten?.();
           reject(error);
         },
       };
-      signal?.addEventListener('abort', abort, { once: true });
+      const unlisten = signal === undefined ? undefined : whenAborted(signal, abort);
       this.#waiters.add(waiter);
       this.advance();
     });

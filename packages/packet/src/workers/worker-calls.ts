@@ -1,4 +1,5 @@
 import { PacketError } from '../errors.ts';
+import { whenAborted } from './abort-watch.ts';
 import { captureContext } from './carried.ts';
 import { decodeError } from './error-codec.ts';
 import type { Lane } from './lane.ts';
@@ -97,13 +98,13 @@ export class WorkerCalls implements FaceHost {
       this.#lane.post({ type: 'CANCEL', stream }, true);
       open.fail(stream, abortedError(worker, method, signal?.reason));
     };
-    signal?.addEventListener('abort', abort, { once: true });
+    const unlisten = signal === undefined ? undefined : whenAborted(signal, abort);
     open.add(stream, {
       resolve,
       reject,
       errorOf: decodeError,
       ended: () => {
-        signal?.removeEventListener('abort', abort);
+        unlisten?.();
         lender.settle(stream);
       },
     });
