@@ -124,19 +124,15 @@ export function notDecodableError(call: Call, problem: PacketError): PacketError
   });
 }
 
-const ARGUMENT_PATH = /^\$\[(\d+)\]/;
-
-/** The encoder's error, with the path counted in the caller's arguments. */
-export function notEncodableError(call: Call, error: unknown, leading: number): PacketError {
+/** The encoder's error, of a call's arguments. */
+export function notEncodableError(call: Call, error: unknown): PacketError {
   if (!(error instanceof PacketError)) {
     return new PacketError('ERR_PACKET_NOT_ENCODABLE', `${callName(call)}: its arguments cannot travel`, {
       cause: error,
     });
   }
-  const told = String(error.details.path ?? '$');
-  const path = told.replace(ARGUMENT_PATH, (_, index: string) => `$[${Number(index) - leading}]`);
-  return new PacketError(error.code, `${callName(call)}, arguments: ${error.message.replace(told, path)}`, {
+  return new PacketError(error.code, `${callName(call)}, arguments: ${error.message}`, {
     cause: error.cause,
-    details: { ...error.details, ...facts(call), path },
+    details: { ...error.details, ...facts(call) },
   });
 }

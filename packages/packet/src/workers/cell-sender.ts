@@ -58,8 +58,13 @@ export class CellSender {
   /** All of the frame, so that what the lane would refuse is refused here. */
   #hold(cell: CellName, value: unknown): unknown {
     const frame: CellValue = [cell, value];
-    const take = (): unknown => this.#holder.hold(frame).value;
-    return takenFor(`this.${cell}`, () => seenAs((path) => path.replace(VALUE_PATH, '$'), take));
+    return takenFor(`this.${cell}`, () => {
+      try {
+        return this.#holder.hold(frame).value;
+      } catch (error) {
+        throw seenAs(error, (path) => path.replace(VALUE_PATH, '$'));
+      }
+    });
   }
 }
 

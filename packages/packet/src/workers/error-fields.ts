@@ -33,12 +33,23 @@ export function plainFields(from: object, except: readonly string[] = []): Recor
   let count = 0;
   for (const key of Object.keys(from)) {
     if (except.includes(key) || count === PARTS) continue;
-    const value: unknown = (from as Record<string, unknown>)[key];
-    if (!isPlain(value)) continue;
+    const value = readField(from, key);
+    if (value === UNREADABLE || !isPlain(value)) continue;
     Object.defineProperty(fields, key, { value, writable: true, configurable: true, enumerable: true });
     count++;
   }
   return count === 0 ? undefined : fields;
+}
+
+const UNREADABLE: unique symbol = Symbol('unreadable');
+
+/** One field that cannot be read must not hide the others, nor the error. */
+function readField(from: object, key: string): unknown {
+  try {
+    return Reflect.get(from, key);
+  } catch {
+    return UNREADABLE;
+  }
 }
 
 /** Whether a value may cross as a field of an error. */

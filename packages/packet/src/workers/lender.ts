@@ -7,7 +7,8 @@ import { encodeError } from './error-codec.ts';
 import { ValueHolder } from './held-values.ts';
 import type { Frame } from './lane.ts';
 import { type LeaseFacts, leaseEndedError, ownError, resultError, tooManyError } from './lease-errors.ts';
-import { type CallHead, type CallValue, LEASE_FUNCTION, LEASE_SIGNAL } from './protocol.ts';
+import { seenAs } from './not-encodable.ts';
+import { CALL_HEAD, type CallHead, type CallValue, LEASE_FUNCTION, LEASE_SIGNAL } from './protocol.ts';
 import type { Lendable } from './snapshot.ts';
 
 /** Posts a frame on the lane. */
@@ -51,12 +52,16 @@ export class Lender {
   readonly #count: LeaseCount;
   readonly #leases = new Map<number, Lease>();
   readonly #byCall = new Map<number, readonly Lease[]>();
-  #holder: ValueHolder | undefined;
+  readonly #holder: ValueHolder;
   #lastId = 0;
 
-  /** @param most Most that may be lent at a time. */
-  constructor(post: PostFrame, facts: LeaseFacts, most: number, count: LeaseCount) {
+  /**
+   * @param most Most that may be lent at a time.
+   * @param shares Whether the lane carries shared memory.
+   */
+  constructor(post: PostFrame, facts: LeaseFacts, most: number, count: LeaseCount, shares: boolean) {
     this.#post = post;
+    this.#holder = new ValueHolder(shares);
     this.#facts = facts;
     this.#most = most;
     this.#count = count;
@@ -71,7 +76,8 @@ export class Lender {
    * Posts a CALL. What can only be lent among its arguments is lent to it until {@link Lender.settle}.
    * @param reenter What lent functions run in.
    * @returns as `Lane.post`.
-   * @throws PacketError `ERR_PACKET_NOT_ENCODABLE`, or `ERR_PACKET_OVERLOADED`: nothing was sent or lent.
+   * @throws PacketError `ERR_PACKET_NOT_ENCODABLE` with the path in the arguments, or `ERR_PACKET_OVERLOADED`: nothing was sent,
+   * lent or moved.
    */
   call(
     stream: number,
@@ -89,12 +95,12 @@ export class Lender {
         if (!(error instanceof PacketError) || error.code !== 'ERR_PACKET_NOT_ENCODABLE') throw error;
       }
     }
-    const value = this.#lend(stream, plain, typeof head === 'number' ? { leftMs: head } : head, reenter);
     try {
+      const value = this.#lend(stream, plain, typeof head === 'number' ? { leftMs: head } : head, reenter);
       return this.#post({ type: 'CALL', stream, value });
     } catch (error) {
       this.settle(stream);
-      throw error;
+      throw seenAs(error, argumentPath);
     }
   }
 
@@ -149,19 +155,10 @@ export class Lender {
 
   #lend(stream: number, plain: CallValue, head: CallHead, reenter: Reenter | undefined): unknown {
     const found: Found[] = [];
-    this.#holder ??= new ValueHolder();
-    const { value: copy } = this.#holder.hold(plain, (value, container, key) => {
-      found.push({ value, container, key });
-      return null;
-    });
+    const copy = this.#hold(plain, found);
     if (!Array.isArray(copy) || found.length === 0) return copy;
     const byValue = new Map<Lendable, Lease>();
     for (const { value } of found) byValue.set(value, this.#leaseOf(value, byValue.get(value), reenter));
-    const seen = this.#leases.size + byValue.size;
-    if (seen > this.#most) {
-      for (const lease of byValue.values()) lease.stopListening();
-      throw tooManyError(this.#facts, 'leases', seen - byValue.size, this.#most);
-    }
     const lent = [...byValue.values()];
     for (const lease of lent) this.#leases.set(lease.id, lease);
     this.#count.now += lent.length;
@@ -172,6 +169,26 @@ export class Lender {
     });
     copy[1] = { ...head, leases, places } satisfies CallHead;
     return copy;
+  }
+
+  /** A copy of the call, without what is found to be lent. */
+  #hold(plain: CallValue, found: Found[]): unknown {
+    const held = this.#leases.size;
+    const distinct = new Set<Lendable>();
+    let tooMany: PacketError | undefined;
+    try {
+      return this.#holder.hold(plain, (value, container, key) => {
+        // Refused before what moves has moved.
+        if (held + distinct.add(value).size > this.#most) {
+          tooMany = tooManyError(this.#facts, 'leases', held, this.#most);
+          throw tooMany;
+        }
+        found.push({ value, container, key });
+        return null;
+      }).value;
+    } catch (error) {
+      throw tooMany ?? error;
+    }
   }
 
   #leaseOf(value: Lendable, known: Lease | undefined, reenter: Reenter | undefined): Lease {
@@ -225,4 +242,14 @@ function isLendable(value: unknown): value is Lendable {
 function kindOf(value: Lendable): unknown {
   if (typeof value === 'function') return LEASE_FUNCTION;
   return value.aborted ? [encodeError(value.reason)] : LEASE_SIGNAL;
+}
+
+const ENTRY = /^\$\[(\d+)\]/;
+
+/** A path in a {@link CallValue} as the caller counts: its arguments from 0; of what goes with them, the name. */
+function argumentPath(told: string): string {
+  return told.replace(ENTRY, (_, index: string) => {
+    const argument = Number(index) - CALL_HEAD;
+    return argument < 0 ? '$' : `$[${argument}]`;
+  });
 }

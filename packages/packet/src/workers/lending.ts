@@ -15,7 +15,7 @@ export class Lending {
 
   constructor(lane: Lane, facts: LeaseFacts, most: number, count: LeaseCount, nextStream: () => number) {
     const post = (frame: Frame, urgent?: boolean): boolean => lane.post(frame, urgent);
-    const lender = new Lender(post, facts, most, count);
+    const lender = new Lender(post, facts, most, count, lane.capabilities.sharedMemory);
     this.lender = lender;
     this.borrower = new Borrower({ facts, post, lender, open: this.open, nextStream });
     this.#facts = facts;

@@ -42,18 +42,14 @@ export function takenFor<T>(what: string, take: () => T): T {
   }
 }
 
-/** Runs `take`; where a value cannot travel, `seen` makes its path here the one that whoever gave it knows. */
-export function seenAs<T>(seen: (told: string) => string, take: () => T): T {
-  try {
-    return take();
-  } catch (error) {
-    if (!(error instanceof PacketError) || typeof error.details.path !== 'string') throw error;
-    const { code, message, cause, details } = error;
-    const told = error.details.path;
-    const path = seen(told);
-    const text = message.replace(told, () => path);
-    throw new PacketError(code, text, { ...(cause === undefined ? {} : { cause }), details: { ...details, path } });
-  }
+/** A refusal as whoever gave the value sees it, whose own was part of a larger one: `seen` makes their path of the one told. */
+export function seenAs(error: unknown, seen: (told: string) => string): unknown {
+  if (!(error instanceof PacketError) || typeof error.details.path !== 'string') return error;
+  const { code, message, cause, details } = error;
+  const told = error.details.path;
+  const path = seen(told);
+  const text = message.replace(told, () => path);
+  return new PacketError(code, text, { ...(cause === undefined ? {} : { cause }), details: { ...details, path } });
 }
 
 /** Whether instances travel as plain data: classes written in JavaScript do; what the engine or Node made holds state no copy could carry. */

@@ -13,7 +13,7 @@ import { LeaseCount } from './lender.ts';
 import { Mailboxes } from './mailbox.ts';
 import { MailboxBounds } from './mailbox-bounds.ts';
 import { leastLoadedOf, makePicker, type Picker } from './picker.ts';
-import { type BootOrder, CALL_HEAD, type CellName, type CellValue } from './protocol.ts';
+import type { BootOrder, CellName, CellValue } from './protocol.ts';
 import type { ProxySeat } from './proxy-seat.ts';
 import { RoomLine } from './room-line.ts';
 import type { Siblings } from './siblings.ts';
@@ -437,7 +437,7 @@ export class Pool implements CallTarget, SupervisorClient {
       this.#watch.started(call, instance.facts);
       this.#supervisor.working();
     } catch (error) {
-      this.#table.refuse(call, notEncodableError(call, error, CALL_HEAD));
+      this.#table.refuse(call, notEncodableError(call, error));
     }
   }
 
@@ -485,7 +485,7 @@ export class Pool implements CallTarget, SupervisorClient {
       call.queuedBytes = held.bytes;
       return true;
     } catch (error) {
-      this.#table.refuse(call, notEncodableError(call, error, 0));
+      this.#table.refuse(call, notEncodableError(call, error));
       return false;
     }
   }

@@ -25,6 +25,19 @@ describe('errors that cross a lane', () => {
     assert.equal('handle' in cause, false);
   });
 
+  test('keep all that can be read, whatever one of their fields does', () => {
+    const error = Object.assign(new RangeError('kept'), { code: 'E_KEPT', after: 1 });
+    Object.defineProperty(error, 'bad', {
+      enumerable: true,
+      get() {
+        throw new Error('unreadable');
+      },
+    });
+    const back = travel(error) as typeof error;
+    assert.deepEqual([back.name, back.message, back.code, back.after], ['RangeError', 'kept', 'E_KEPT', 1]);
+    assert.equal('bad' in back, false);
+  });
+
   test('that are no AggregateError keep their parts too', () => {
     const error = Object.assign(new TypeError('several'), { errors: [new RangeError('one'), 'two'] });
     const back = travel(error) as typeof error;

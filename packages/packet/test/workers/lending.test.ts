@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { PacketError } from '../../src/errors.ts';
+import { move } from '../../src/workers/index.ts';
 import type { Borrow } from './fixtures/lending/borrow.ts';
 import { LANES } from './lanes.ts';
 import { nextEvent, outcomeOf, startWorkers, TestOrigin, type TestService } from './test-service.ts';
@@ -104,6 +105,9 @@ for (const transport of LANES) {
       const back = await borrow.failing(() => ({ inner: new WeakMap() }));
       assert.equal(back.code, 'ERR_PACKET_NOT_ENCODABLE');
       assert.match(back.message, /\$\.inner/);
+      const there = await borrow.givesBad(() => 1);
+      assert.equal(there.code, 'ERR_PACKET_NOT_ENCODABLE');
+      assert.match(there.message, /^\$\[1\]\.bad\[0\] cannot travel/);
     });
 
     test('a function is not there for calls after its call has settled', async (t) => {
@@ -145,6 +149,9 @@ for (const transport of LANES) {
       assert.equal(error?.code, 'ERR_PACKET_OVERLOADED');
       assert.deepEqual([error.details.limit, error.details.most], ['leases', 8]);
       assert.equal(leased(service), 0);
+      const kept = new Uint8Array(8);
+      await outcomeOf(borrow.back([move(kept), ...many(9)]));
+      assert.equal(kept.length, 8);
       // The worker cannot give them back, and all the same they end with their call.
       assert.equal((await outcomeOf(borrow.back(many(8)))).error?.code, 'ERR_PACKET_NOT_ENCODABLE');
       assert.equal(leased(service), 0);
@@ -219,6 +226,18 @@ for (const transport of LANES) {
       });
       assert.equal(sum, 13);
       await assert.rejects(async () => await kept?.(1), { code: 'ERR_PACKET_LEASE_ENDED' });
+    });
+
+    test('a call that is refused for shared memory beside a function has moved nothing', async (t) => {
+      const service = await startWorkers(t, 'lending', { transport });
+      const given = [() => 1, new SharedArrayBuffer(8)];
+      const picture = new Uint8Array(8);
+      const { error } = await outcomeOf(service.proxy<Borrow>('borrow').back([move(picture), ...given]));
+      assert.equal(error?.code, 'ERR_PACKET_NOT_ENCODABLE');
+      assert.equal(leased(service), 0);
+      if (transport === 'thread') return;
+      assert.equal(error.details.path, '$[0][2]');
+      assert.equal(picture.length, 8);
     });
 
     test('where none can travel it is refused at the call, with its path', async (t) => {

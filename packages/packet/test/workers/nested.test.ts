@@ -112,6 +112,8 @@ for (const transport of LANES) {
       assert.equal(((await front.tells('nothing')) as { code: string }).code, 'ERR_PACKET_WORKER_METHOD');
       const cannot = inner((await outcomeOf(front.cannot())).error);
       assert.equal(cannot.code, 'ERR_PACKET_NOT_ENCODABLE');
+      assert.equal(cannot.details.path, '$[0].bad');
+      assert.match(cannot.message, /^\$\[0\]\.bad cannot travel/);
       assert.equal(inner((await outcomeOf(front.proxyOfBack())).error).code, 'ERR_PACKET_UNSUPPORTED');
     });
 
