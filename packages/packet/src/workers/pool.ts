@@ -350,7 +350,8 @@ export class Pool implements CallTarget, SupervisorClient {
       part.context = whole.context;
       part.pickKey = pickKey ?? whole.pickKey;
       this.#table.begin(part);
-      const refusal = this.#refusal ?? this.parkedError ?? this.#pickKeyError(part);
+      // Its call was taken before the worker was told to stop, if it was.
+      const refusal = this.parkedError ?? this.#pickKeyError(part);
       if (refusal === undefined) this.#place(part);
       else this.#table.refuse(part, refusal);
     });

@@ -25,6 +25,8 @@ export class Slot {
   boots = 0;
   /** Restarts in a row that did no good. */
   restarts = 0;
+  /** Deaths in a row that no call was to blame for, each before a healthy time and after calls that were answered. */
+  early = 0;
   /** Restarts in a row for which the system had no process or descriptor. */
   starved = 0;
   readonly failures: string[] = [];

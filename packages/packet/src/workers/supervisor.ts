@@ -161,7 +161,7 @@ export class Supervisor implements InstanceOwner, Sibling {
     for (const slot of this.#slots) {
       if (slot.parked === undefined) continue;
       slot.parked = undefined;
-      slot.restarts = 0;
+      slot.forgive();
     }
     let missing = this.#least - this.#slots.filter((slot) => slot.live).length;
     for (const slot of this.#slots) {
@@ -365,14 +365,18 @@ export class Supervisor implements InstanceOwner, Sibling {
     if (isStarved(loss)) return this.#restart(slot, pauseMs(++slot.starved + slot.restarts, limits));
     slot.starved = 0;
     const livedMs = this.#clock.now() - instance.readyAt;
-    if (wasReady && (instance.settledCalls > 0 || livedMs >= limits.healthyMs)) slot.forgive();
+    const served = wasReady && instance.settledCalls > 0;
+    const healthy = livedMs >= limits.healthyMs;
+    if (served || healthy) slot.forgive();
+    if (healthy) slot.early = 0;
+    else if (served && !instance.blamedOnCall) slot.early++;
     slot.failed(endOf(loss));
     // A call that kills its worker must not be able to have the worker parked: then one caller could stop all others.
     if (slot.restarts > limits.maxRestarts && !(wasReady && instance.blamedOnCall)) {
       this.#park(slot, parkedError(instance.facts, loss, slot.restarts, [...slot.failures]));
       return undefined;
     }
-    return this.#restart(slot, pauseMs(slot.restarts, limits));
+    return this.#restart(slot, pauseMs(Math.max(slot.restarts, slot.early - limits.maxRestarts), limits));
   }
 
   /** Starts the place again after a pause, with all that its strategy ties to it. Returns the pause. */

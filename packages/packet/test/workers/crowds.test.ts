@@ -241,3 +241,12 @@ test('the memory of an instance that has connections and no calls is looked at t
   await handed.closed;
   await gone;
 });
+
+test('a call that is with its proxy when the worker is stopped is finished, all its parts', async (t) => {
+  const service = await startWorkers(t, 'crowd', { transport: 'inline', clock: new ManualClock() });
+  await service.workers.start('halves', {});
+  const call = outcomeOf(service.proxy<Hot>('halves').echo('whole'));
+  const stopped = service.workers.stop('halves');
+  assert.deepEqual(await call, { answers: [['first', 'second']] });
+  await stopped;
+});

@@ -132,6 +132,29 @@ describe('restarts', () => {
     await up;
   });
 
+  test('one that answers calls and dies between them is never parked, and yet cannot make its restarts a loop', async (t) => {
+    const clock = new ManualClock();
+    const { flag } = flagFile(t);
+    const { workers, proxy } = await startWorkers(t, 'boot', { clock });
+    let up = nextEvent('packet:worker.started');
+    await workers.start('boots', { options: { flag, bad: 'throw' } });
+    const pauses: number[] = [];
+    // maxRestarts is 2 and restartBaseMs is 1.
+    for (const livesMs of [0, 0, 0, 0, 0, 10_000, 0]) {
+      const { pid } = await up;
+      assert.equal(await proxy<Boots>('boots').echo('served'), 'served');
+      clock.advance(livesMs);
+      const died = nextEvent('packet:worker.exited');
+      up = nextEvent('packet:worker.started');
+      process.kill(Number(pid), 'SIGKILL');
+      const pauseMs = Number((await died).restartInMs);
+      pauses.push(Math.ceil(pauseMs));
+      clock.advance(pauseMs);
+    }
+    await up;
+    assert.deepEqual(pauses, [0, 0, 0, 1, 2, 0, 0]);
+  });
+
   test('calls that kill their worker are never a reason to park it', async (t) => {
     const clock = new ManualClock();
     const { flag } = flagFile(t);
