@@ -20,6 +20,8 @@ export interface WireError {
   readonly thrown?: { readonly value: Plain };
   /** It is the runtime's own refusal, nothing the worker's code threw. */
   readonly own?: true;
+  /** The probe ends of it, and what it prints says more. */
+  readonly printed?: true;
   /** The error itself, where its class has a codec. What is above serves those who do not know the codec. */
   readonly sealed?: Uint8Array;
 }

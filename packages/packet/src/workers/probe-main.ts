@@ -4,6 +4,7 @@ import { openChildLane } from './child-lane.ts';
 import { encodeError } from './error-codec.ts';
 import type { Frame, Lane, LaneSink } from './lane.ts';
 import type { ProbeOrder, ProbeReport } from './probe.ts';
+import { syntaxPlaceIn } from './syntax-place.ts';
 import { guardAgainstOrphanage } from './watchdog.ts';
 import { adoptsConnections, findWorkerClass, methodsOf, unbinds } from './worker-module.ts';
 
@@ -25,7 +26,10 @@ class ProbeProcess implements LaneSink {
   }
 
   fail(error: unknown): void {
-    this.#lane.post({ type: 'ERROR', stream: this.#current, value: encodeError(error) });
+    const places = error instanceof SyntaxError && syntaxPlaceIn(error.stack) === undefined;
+    const value = encodeError(error);
+    this.#lane.post({ type: 'ERROR', stream: this.#current, value: places ? { ...value, printed: true } : value });
+    if (places) void dieOf(error);
   }
 
   async #probe(order: ProbeOrder): Promise<void> {
@@ -71,6 +75,19 @@ class ProbeProcess implements LaneSink {
     const error = new PacketError('ERR_PACKET_WORKER_DEFINITION', reason);
     this.#lane.post({ type: 'ERROR', stream: this.#current, value: { ...encodeError(error), own: true } });
   }
+}
+
+/** Node keeps where a module's syntax is wrong to itself until the error ends the process: then it prints it. */
+async function dieOf(error: SyntaxError): Promise<void> {
+  // What was posted leaves first.
+  await setImmediate();
+  process.removeAllListeners('uncaughtException');
+  process.nextTick(() => {
+    throw error;
+  });
+  // Whatever else may have caught it.
+  await setImmediate();
+  process.exit(1);
 }
 
 const probe = new ProbeProcess();

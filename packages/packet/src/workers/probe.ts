@@ -1,11 +1,12 @@
 import { pathToFileURL } from 'node:url';
 import type { Clock, ClockTimer } from '../clock.ts';
 import { PacketError } from '../errors.ts';
-import { decodeError, wireErrorOf } from './error-codec.ts';
+import { decodeError, type WireError, wireErrorOf } from './error-codec.ts';
 import type { Frame, LaneLoss, MasterLane } from './lane.ts';
 import { type OrphanOrder, orphanOrder, starterFor } from './orphan-guard.ts';
 import { inheritedExecArgv } from './places.ts';
 import { openProcessLane, type ProcessLaneSink } from './process-lane.ts';
+import { syntaxPlaceIn } from './syntax-place.ts';
 import type { WorkerFile } from './worker-folder.ts';
 import { definitionError, serviceRows } from './worker-options.ts';
 
@@ -69,6 +70,8 @@ class Probe implements ProcessLaneSink {
   #timer: ClockTimer | undefined;
   #begun = 0;
   #failure: PacketError | undefined;
+  /** The probe ends of it, and prints where it was. */
+  #printing: WireError | undefined;
   #stderr = '';
   #resolve: () => void = () => undefined;
 
@@ -107,7 +110,9 @@ class Probe implements ProcessLaneSink {
         this.#reports.push(value as ProbeReport);
         if (this.#reports.length === this.#files.length) this.#end(undefined);
       } else if (type === 'ERROR') {
-        this.#end(this.#errorOf(value));
+        const wire = wireErrorOf(value);
+        if (wire.printed === true) this.#printing = wire;
+        else this.#end(this.#errorOf(wire));
       }
     }
   }
@@ -122,6 +127,7 @@ class Probe implements ProcessLaneSink {
 
   lost(loss: LaneLoss): void {
     this.#timer?.cancel();
+    if (this.#printing !== undefined) this.#failure ??= this.#errorOf(this.#printing, this.#stderr);
     if (this.#failure === undefined && this.#reports.length < this.#files.length) {
       const how = loss.signal ?? (loss.exitCode === undefined ? 'a broken channel' : `exit code ${loss.exitCode}`);
       const told = this.#stderr === '' ? '' : `: ${this.#stderr.trim()}`;
@@ -150,10 +156,10 @@ class Probe implements ProcessLaneSink {
     return this.#files[this.#begun - 1]?.path ?? 'a worker file';
   }
 
-  #errorOf(value: unknown): PacketError {
-    const wire = wireErrorOf(value);
-    const cause = decodeError(wire);
+  #errorOf(wire: WireError, printed = wire.stack): PacketError {
     if (wire.own === true) return definitionError(this.#current(), wire.message);
-    return definitionError(this.#current(), `importing it failed: ${wire.name}: ${wire.message}`, cause);
+    const reason = `importing it failed: ${wire.name}: ${wire.message}`;
+    const place = wire.name === 'SyntaxError' ? syntaxPlaceIn(printed) : undefined;
+    return definitionError(this.#current(), reason, decodeError(wire), place);
   }
 }

@@ -1,6 +1,7 @@
 import type { ResourceLimits } from 'node:worker_threads';
 import { PacketError } from '../errors.ts';
 import { type Given, optionError, type Resolved, resolveOptions } from '../options.ts';
+import type { SyntaxPlace } from './syntax-place.ts';
 
 /** Options of one worker class: its `static config`. The rows are the only home of defaults and bounds. */
 export const workerRows = {
@@ -213,11 +214,14 @@ function isTextList(value: unknown): value is readonly string[] {
 }
 
 /** The error for a worker file that cannot be used: `file` names it, `reason` says why. */
-export function definitionError(file: string, reason: string, cause?: unknown): PacketError {
-  const init = { details: { file, reason } };
+export function definitionError(file: string, reason: string, cause?: unknown, place?: SyntaxPlace): PacketError {
+  const init = { details: { file, reason, ...place } };
+  const { source, line, column } = place ?? {};
+  const where =
+    source === undefined ? '' : ` (${[source, line, column].filter((part) => part !== undefined).join(':')})`;
   return new PacketError(
     'ERR_PACKET_WORKER_DEFINITION',
-    `${file}: ${reason}`,
+    `${file}: ${reason}${where}`,
     cause === undefined ? init : { ...init, cause },
   );
 }

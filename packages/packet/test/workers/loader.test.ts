@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { ManualClock, systemClock } from '../../src/clock.ts';
+import type { PacketError } from '../../src/errors.ts';
 import { Reactor } from '../../src/reactor/index.ts';
 import { createWorkerService } from '../../src/workers/index.ts';
 import { loadDefinitions } from '../../src/workers/loader.ts';
@@ -65,6 +66,35 @@ describe('the worker folder', () => {
     writeFileSync(join(root, 'broken.mjs'), 'export class Broken extends {');
     await refused(pathToFileURL(root), /broken\.mjs: importing it failed: SyntaxError: /);
   });
+
+  const wrong = 'export const first = 1;\n\nexport const const = 2;\n';
+  for (const [name, files, place] of [
+    ['a module', { 'broken.mjs': wrong }, ['broken.mjs', 3, 14]],
+    ['a CommonJS module', { 'broken.cjs': 'const a = 1;\nconst a = 2;\n' }, ['broken.cjs', 2, 7]],
+    ['a module it imports', { 'a.mjs': "import './.lib/b.mjs';\n", '.lib/b.mjs': wrong }, ['.lib/b.mjs', 3, 14]],
+    [
+      'an import that does not match',
+      { 'a.mjs': "\nimport { none } from './.lib/b.mjs';\n", '.lib/b.mjs': 'export const some = 1;\n' },
+      ['a.mjs', 2, 10],
+    ],
+  ] as const) {
+    test(`where the syntax error is, is told of ${name}`, async (t) => {
+      const root = realpathSync(temporaryFolder(t));
+      mkdirSync(join(root, '.lib'));
+      for (const [file, text] of Object.entries(files)) writeFileSync(join(root, file), text);
+      const [file, line, column] = place;
+      const source = join(root, file);
+      const loading = createWorkerService({ folder: pathToFileURL(root), ...surroundings });
+      await assert.rejects(loading, (error: PacketError) => {
+        assert.equal(error.code, 'ERR_PACKET_WORKER_DEFINITION');
+        assert.ok(error.message.endsWith(` (${source}:${line}:${column})`), error.message);
+        assert.ok(error.cause instanceof SyntaxError);
+        const { details } = error;
+        assert.deepEqual([details.source, details.line, details.column], [source, line, column]);
+        return true;
+      });
+    });
+  }
 
   test('a file that cannot be found by its import is refused, naming both', async (t) => {
     const root = temporaryFolder(t);
