@@ -68,7 +68,7 @@ export class Instance implements ProcessLaneSink {
   settledCalls = 0;
   /** The live connections it was handed; made with the first. */
   connections: InstanceConnections | undefined;
-  /** It died, or was ended, for a call that would not end. */
+  /** It died, or was ended, for what it was given: a call that would not end, or that it did not survive. */
   blamedOnCall = false;
   /** Clock time when it last had work; kept only where pools shrink. */
   idleSince = 0;
@@ -289,20 +289,19 @@ export class Instance implements ProcessLaneSink {
   }
 
   /**
-   * Asks for a sign of life while it has calls, and for its memory while it has calls or connections, and once more; blames
-   * it when it has calls and has been silent for too long.
+   * Asks for a sign of life while it has calls or connections, on their way to it too, and once more for its memory; ends it when it
+   * has been silent for too long.
    * @returns whether to look again.
    */
   beat(now: number): boolean {
     if (this.#state === BOOTING || this.#state === GONE) return false;
     const { livenessMs, maxRssBytes } = this.#limits;
-    const busy = this.#calls.size > 0;
-    const works = busy || (maxRssBytes > 0 && !this.idle);
+    const busy = !this.idle;
     if (!Number.isNaN(this.#pingedAt)) {
       if (busy && livenessMs > 0 && now - this.#pingedAt >= livenessMs) this.#suspect(this.#pingedAt);
-      return works;
+      return busy;
     }
-    if (!works && (maxRssBytes === 0 || this.#measuredCalls === this.settledCalls)) return false;
+    if (!busy && (maxRssBytes === 0 || this.#measuredCalls === this.settledCalls)) return false;
     this.#measuredCalls = this.settledCalls;
     this.#pingedAt = now;
     this.#lane.post({ type: 'PING', stream: 0, value: 'figures' }, true);
@@ -522,7 +521,7 @@ export class Instance implements ProcessLaneSink {
     this.blamedOnCall = true;
     this.#error ??= new PacketError(
       'ERR_PACKET_WORKER_UNRESPONSIVE',
-      `it has calls and gave no sign of life for ${livenessMs} ms`,
+      `it has work and gave no sign of life for ${livenessMs} ms`,
       { details: { worker: this.facts.worker, livenessMs } },
     );
     this.#isolate();

@@ -3,8 +3,8 @@ import type { Instance } from './instance.ts';
 import { serviceRows, type WorkerLimits } from './worker-options.ts';
 
 /**
- * Asks the instances of a pool for signs of life and for their memory, on one timer for all: only while they have calls, for
- * memory while they have connections too, and once after. Workers that have nothing to do are never woken.
+ * Asks the instances of a pool for signs of life and for their memory, on one timer for all: only while they have calls
+ * or connections, and once after. Workers that have nothing to do are never woken.
  */
 export class Pulse {
   readonly #clock: Clock;

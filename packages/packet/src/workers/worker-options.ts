@@ -75,7 +75,7 @@ export const workerRows = {
    */
   strategy: { kind: 'choice', fallback: 'one-for-one', choices: ['one-for-one', 'rest-for-one', 'all'] },
   /**
-   * An instance with calls that gives no sign of life for so long is killed and replaced, after at most twice that time. Set it
+   * An instance with calls or connections that gives no sign of life for so long is killed and replaced, after at most twice that time. Set it
    * higher, or off, where one method computes for minutes without ever awaiting.
    */
   livenessMs: { kind: 'number', fallback: 300_000, min: 10, max: 86_400_000, unit: 'ms', off: 0 },

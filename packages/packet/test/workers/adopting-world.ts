@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { authority, type NetTest } from '@packet/testing';
+import { type Clock, systemClock } from '../../src/clock.ts';
 import { adoptedBy, type HandOffStats, type Listener, Reactor } from '../../src/index.ts';
 import type { ListenAt, ServerOptions } from '../../src/reactor/index.ts';
 import type { TypedProxy } from '../../src/workers/index.ts';
@@ -22,10 +23,15 @@ export interface AdoptingWorld {
 }
 
 /** Starts it; after the test it is stopped at once. */
-export async function adoptingWorld(t: NetTest, mode: WebMode = 'echo', folder = 'adopts'): Promise<AdoptingWorld> {
+export async function adoptingWorld(
+  t: NetTest,
+  mode: WebMode = 'echo',
+  folder = 'adopts',
+  clock: Clock = systemClock,
+): Promise<AdoptingWorld> {
   const errors: unknown[] = [];
   const workers = new URL(`./fixtures/${folder}/`, import.meta.url);
-  const reactor = new Reactor({ workers, onError: (error) => errors.push(error) });
+  const reactor = new Reactor({ workers, clock, onError: (error) => errors.push(error) });
   t.cleanup(() => reactor.stop({ drainMs: 0 }));
   const pids: number[] = [];
   t.cleanup(
