@@ -361,7 +361,8 @@ export class Reactor {
   ): Promise<DeferResult<M, F>> {
     checkDeferred(module, name, args, options);
     this.#checkNotDrained('defer');
-    if (this.#options.workers === undefined) {
+    // Not awaited once they are there: what the caller does to the arguments after the call must not change them.
+    if (this.#options.workers === undefined && this.#workers === undefined) {
       this.#deferring ??= this.#makeWorkers();
       await this.#deferring;
     }

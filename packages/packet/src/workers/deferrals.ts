@@ -23,6 +23,8 @@ export interface DeferHost {
   start(): Promise<void>;
   stop(): Promise<void>;
   call(args: readonly unknown[], options: DeferOptions): Promise<unknown>;
+  /** The arguments as they are now, for a call made later. @throws PacketError `ERR_PACKET_NOT_ENCODABLE`. */
+  hold(args: readonly unknown[]): readonly unknown[];
 }
 
 /** The class behind {@link DEFER}; the folder's workers are found by looking, this one is known. */
@@ -66,9 +68,13 @@ export class Deferrals {
     this.#running++;
     this.#idle?.cancel();
     try {
-      if (this.#stopping !== undefined) await this.#stopping;
+      let all: readonly unknown[] = [module.href, name, ...args];
+      if (this.#stopping !== undefined) {
+        all = this.#host.hold(all);
+        await this.#stopping;
+      }
       this.#start();
-      return await this.#host.call([module.href, name, ...args], options);
+      return await this.#host.call(all, options);
     } catch (error) {
       throw told(error, module, name);
     } finally {

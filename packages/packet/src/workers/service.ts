@@ -337,6 +337,7 @@ class Service implements Workers, FaceHost {
       start: () => this.start(DEFER, {}),
       stop: () => this.stop(DEFER),
       call: (args, options) => this.call(DEFER, 'run', args, options, undefined),
+      hold: (args) => this.#holder.hold(args, (lendable) => lendable).value as readonly unknown[],
     };
   }
 

@@ -158,15 +158,22 @@ netTest(
     const reactor = reactorOf(t, { clock, deferPool: 1, deferIdleMs: 5000 });
     const [, first] = await reactor.defer(functions, 'where', [], { deadlineMs: 0 });
     clock.advance(4999);
-    assert.deepEqual(await reactor.defer(functions, 'add', [1, 1]), 2);
+    const given = { n: 1 };
+    const returned = reactor.defer(functions, 'back', [given]);
+    given.n = 2;
+    assert.deepEqual(await returned, { n: 1 }, 'the arguments are those of the call');
     clock.advance(4999);
     assert.equal((await reactor.inspectWorkers()).pools.length, 1);
     const gone = nextEvent('packet:worker.exited');
     clock.advance(1);
     // One that comes while they end waits for that.
     const next = reactor.defer(functions, 'where', []);
+    const value = { n: 1 };
+    const back = reactor.defer(functions, 'back', [value]);
+    value.n = 2;
     await gone;
     assert.notEqual((await next)[1], first);
+    assert.deepEqual(await back, { n: 1 }, 'the arguments are those of the call');
   },
 );
 
