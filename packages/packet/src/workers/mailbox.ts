@@ -121,6 +121,21 @@ export class Mailboxes {
     own.push(call);
   }
 
+  /** An instance came up: what waits for others and now belongs to it waits for it, in the order in which it was made. */
+  moveTo(instance: Instance, belongs: (call: Call) => boolean): void {
+    const moving: Call[] = [];
+    for (const own of this.#own.values()) {
+      for (let call = own.first; call !== undefined; call = call.next) {
+        if (call.only === undefined && belongs(call)) moving.push(call);
+      }
+    }
+    moving.sort((a, b) => a.id - b.id);
+    for (const call of moving) {
+      call.mailbox?.remove(call);
+      this.push(call, instance);
+    }
+  }
+
   /** The instance takes no calls any more: returns those that waited for it, first to last. */
   forget(instance: Instance): readonly Call[] {
     const own = this.#own.get(instance);

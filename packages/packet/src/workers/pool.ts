@@ -259,6 +259,9 @@ export class Pool implements CallTarget, SupervisorClient {
   up(instance: Instance): void {
     this.#instances = [...this.#instances, instance].sort((a, b) => a.facts.index - b.facts.index);
     this.#plan.seat.started(instance.facts);
+    if (this.#plan.limits.picker === 'key') {
+      this.#mailboxes.moveTo(instance, (call) => this.#picker.owner(call, this.#instances) === instance);
+    }
     this.relieved(instance);
     this.#adopting.relieved();
   }

@@ -6,7 +6,15 @@ import type { Hot } from './fixtures/crowd/hot.ts';
 import type { Narrow } from './fixtures/crowd/narrow.ts';
 import type { Serving } from './fixtures/crowd/serving.ts';
 import type { Unending } from './fixtures/crowd/unending.ts';
-import { nextEvent, type Outcome, outcomeOf, startWorkers, TestOrigin, type TestService } from './test-service.ts';
+import {
+  listen,
+  nextEvent,
+  type Outcome,
+  outcomeOf,
+  startWorkers,
+  TestOrigin,
+  type TestService,
+} from './test-service.ts';
 
 /** A call that holds its instance until it is let go. */
 function hold(service: TestService, name: string, pickKey?: string): { letGo(): Promise<Outcome> } {
@@ -41,6 +49,39 @@ describe('the size of a pool', () => {
     assert.deepEqual([poolOf(service).queued, poolOf(service).booting], [2, 0]);
     await held.letGo();
     await Promise.all(waiting);
+  });
+
+  test('follows calls with many keys: those that wait and belong to a new instance go to it, in their order', async (t) => {
+    const service = await startWorkers(t, 'crowd', { transport: 'inline', clock: new ManualClock() });
+    await service.workers.start('growing', {});
+    const held = hold(service, 'growing', 'key 0');
+    let ups = 0;
+    const grown = new Promise<void>((resolve) => {
+      t.after(listen('packet:worker.started', () => ++ups === 2 && resolve()));
+    });
+    const done: { readonly place: number; readonly n: number }[] = [];
+    const calls = Array.from({ length: 30 }, async (_, n) => {
+      const pickKey = `key ${n % 15}`;
+      const place = await service.proxy<Hot>('growing').$with({ pickKey, deadlineMs: 0 }).index();
+      done.push({ place, n });
+    });
+    await grown;
+    // All that the new ones have to do happens in this process.
+    for (let turns = 0; turns < 1000; turns++) await turn();
+    const served = done.length;
+    assert.ok(served > 0, 'the first is still held');
+    assert.equal(poolOf(service).queued, 30 - served);
+    await held.letGo();
+    await Promise.all(calls);
+    assert.deepEqual([...new Set(done.slice(0, served).map(({ place }) => place))].sort(), [1, 2]);
+    assert.deepEqual([...new Set(done.slice(served).map(({ place }) => place))], [0]);
+    for (const home of [0, 1, 2]) {
+      const order = done.filter(({ place }) => place === home).map(({ n }) => n);
+      assert.deepEqual(
+        order,
+        [...order].sort((a, b) => a - b),
+      );
+    }
   });
 
   test('does not follow a broadcast: nobody else could take its calls', async (t) => {
