@@ -66,15 +66,7 @@ export function resolveOptions<R extends OptionRows>(
   options: Given<R>,
   others: readonly string[] = [],
 ): Resolved<R> {
-  checkIsObject(owner, options);
-  const given: Readonly<Record<string, unknown>> = { ...options };
-  for (const name of Object.keys(given)) {
-    if (Object.hasOwn(rows, name) || others.includes(name)) continue;
-    const known = [...others, ...Object.keys(rows)].sort().join(', ');
-    throw new PacketError('ERR_PACKET_OPTION', `${owner}: unknown option "${name}"; known options: ${known}`, {
-      details: { option: name },
-    });
-  }
+  const given = checkNames(owner, rows, options, others);
   const out: Record<string, number | boolean | string> = {};
   for (const [name, row] of Object.entries(rows)) {
     const value: unknown = given[name] === undefined ? row.fallback : given[name];
@@ -82,6 +74,50 @@ export function resolveOptions<R extends OptionRows>(
     out[name] = value as number | boolean | string;
   }
   return Object.freeze(out) as Resolved<R>;
+}
+
+/**
+ * As {@link resolveOptions}, for what is resolved many times a second: looks at what was given and no more.
+ *
+ * @param defaults What {@link resolveOptions} makes of nothing given.
+ */
+export function overrideOptions<R extends OptionRows>(
+  owner: string,
+  rows: R,
+  defaults: Resolved<R>,
+  options: Given<R>,
+  others: readonly string[],
+): Resolved<R> {
+  const given = checkNames(owner, rows, options, others);
+  let out: Record<string, number | boolean | string> | undefined;
+  for (const name in given) {
+    const value = given[name];
+    const row = value === undefined || !Object.hasOwn(rows, name) ? undefined : rows[name];
+    if (row === undefined || value === defaults[name]) continue;
+    if (!accepts(row, value)) throw optionError(owner, name, boundsOf(row), value);
+    out ??= { ...defaults };
+    out[name] = value as number | boolean | string;
+  }
+  return out === undefined ? defaults : (Object.freeze(out) as Resolved<R>);
+}
+
+/** A copy of what was given, none of which is unknown. */
+function checkNames(
+  owner: string,
+  rows: OptionRows,
+  options: object,
+  others: readonly string[],
+): Readonly<Record<string, unknown>> {
+  checkIsObject(owner, options);
+  const given: Readonly<Record<string, unknown>> = { ...options };
+  for (const name in given) {
+    if (Object.hasOwn(rows, name) || others.includes(name)) continue;
+    const known = [...others, ...Object.keys(rows)].sort().join(', ');
+    throw new PacketError('ERR_PACKET_OPTION', `${owner}: unknown option "${name}"; known options: ${known}`, {
+      details: { option: name },
+    });
+  }
+  return given;
 }
 
 /** @throws PacketError `ERR_PACKET_OPTION` for options that are no object; a list is none. */

@@ -9,7 +9,7 @@ import { AttachedTls, type TlsSettings } from './securing.ts';
 
 /** Checks what `attach` was given. @throws PacketError `ERR_PACKET_OPTION`; nothing was taken over. */
 export function planAttach(source: AttachSource & AttachOptions): ResolvedAttachOptions {
-  const options = resolveAttachOptions({ ...source });
+  const options = resolveAttachOptions(source);
   checkSource(source);
   return options;
 }
@@ -49,13 +49,17 @@ function isTuned(source: AttachSource, { noDelay, keepAliveMs }: ResolvedAttachO
   return tuned?.noDelay === noDelay && tuned.keepAliveMs === keepAliveMs;
 }
 
+const KINDS = ['socket', 'port', 'conversation', 'end', 'stream', 'readable', 'fd'];
+
 function checkSource(source: AttachSource): void {
-  const kinds = ['socket', 'port', 'conversation', 'end', 'stream', 'readable', 'fd'].filter((name) => name in source);
+  let named = 0;
+  for (const name of KINDS) if (name in source) named++;
   const streams: readonly unknown[] =
     'stream' in source ? [source.stream] : 'readable' in source ? [source.readable, source.writable] : [];
   const isStream = (value: unknown): boolean =>
     typeof value === 'object' && value !== null && 'on' in value && typeof value.on === 'function';
-  if (kinds.length === 1 && streams.every(isStream)) return;
+  if (named === 1 && streams.every(isStream)) return;
+  const kinds = KINDS.filter((name) => name in source);
   const wanted = 'one of a detached socket, { stream }, { readable, writable } or { fd }';
   throw refusedOption(
     'attach',

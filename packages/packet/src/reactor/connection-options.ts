@@ -5,6 +5,7 @@ import {
   type NumberRow,
   type OptionRows,
   optionError,
+  overrideOptions,
   type Resolved,
   refusedOption,
   resolveOptions,
@@ -215,6 +216,8 @@ const ownAttachRows = {
 /** Options of an attached connection: those of every connection and its own. */
 export const attachRows: typeof connectionRows & typeof ownAttachRows = { ...connectionRows, ...ownAttachRows };
 
+const ATTACH_DEFAULTS = resolveOptions('attach', attachRows, {});
+
 const ATTACH_NAMES = [
   'kind',
   'socket',
@@ -233,8 +236,8 @@ const ATTACH_NAMES = [
 ];
 
 /** @throws PacketError `ERR_PACKET_OPTION`. */
-export function resolveAttachOptions(given: Readonly<Record<string, unknown>>): ResolvedAttachOptions {
-  const resolved = resolveOptions('attach', attachRows, given, ATTACH_NAMES);
+export function resolveAttachOptions(given: AttachOptions): ResolvedAttachOptions {
+  const resolved = overrideOptions('attach', attachRows, ATTACH_DEFAULTS, given, ATTACH_NAMES);
   checkWaters('attach', resolved);
   return resolved;
 }

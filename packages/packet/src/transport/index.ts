@@ -1,3 +1,4 @@
+export { ipAddress } from './address.ts';
 export { attachSource } from './attach.ts';
 export type { DetachedSocket, SharedListener } from './detached.ts';
 export { createMemoryEngine } from './memory.ts';

@@ -1,10 +1,11 @@
 import { PacketError } from '../errors.ts';
 import { isThenable } from '../thenable.ts';
-import type { DetachedSocket, FromOwner, SocketTuning, ToOwner } from '../transport/index.ts';
+import type { DetachedSocket, FromOwner, ToOwner } from '../transport/index.ts';
 import { encodeError, type WireError } from './error-codec.ts';
 import type { Frame } from './lane.ts';
 import { LaneConversation } from './lane-conversation.ts';
-import type { HandOver, HandOverOrder, HandOverReplies } from './protocol.ts';
+import { MovedOrderReader } from './moved-order.ts';
+import type { HandOver, HandOverOrder, HandOverReplies, MovedHandOver } from './protocol.ts';
 import type { AdoptedSocket } from './worker.ts';
 import { serviceRows } from './worker-options.ts';
 
@@ -15,7 +16,14 @@ export interface AdoptedHost {
   post(frame: Frame): void;
   /** Gives it to the worker's `adopted`. */
   adopted(socket: AdoptedSocket): unknown;
+  /** Connections that may be sent before the first was said to be taken. */
+  inFlight(): number;
 }
+
+/** Whether there are replies to send, and when. */
+const NOTHING = 0;
+const LATER = 1;
+const SOON = 2;
 
 /** A connection this worker was given. */
 interface Given {
@@ -40,7 +48,10 @@ export class AdoptedConnections {
   #taken: number[] = [];
   #gone: number[] = [];
   #refused: (readonly [number, WireError])[] = [];
-  #replyDue = false;
+  #replies = NOTHING;
+  #saidAt = 0;
+  #gathering: NodeJS.Timeout | undefined;
+  readonly #orders = new MovedOrderReader();
 
   constructor(host: AdoptedHost) {
     this.#host = host;
@@ -51,7 +62,8 @@ export class AdoptedConnections {
     const { stream, value } = frame;
     const given = this.#open.get(stream);
     if (given !== undefined) given.frame(value);
-    else if (isHandOver(value)) this.#begin(stream, value, frame.handle);
+    else if (isMoved(value)) this.#beginMoved(stream, value, frame.handle);
+    else if (isHandOver(value)) this.#beginRelayed(stream, value);
     else if (value === CUT) this.#cut(stream);
     // All else was under way when its connection closed, and is for nobody.
   }
@@ -61,28 +73,41 @@ export class AdoptedConnections {
     for (const given of [...this.#open.values()]) given.close();
   }
 
-  #begin(stream: number, order: HandOver, handle: DetachedSocket | undefined): void {
-    const { way, local, remote, options } = order;
+  #beginMoved(stream: number, order: MovedHandOver, handle: DetachedSocket | undefined): void {
+    if (handle?.kind !== 'socket') {
+      if (this.#cutEarly.delete(stream)) this.#gone.push(stream);
+      else this.#refused.push([stream, encodeError(closedBefore())]);
+      this.#reply();
+      return;
+    }
+    const { socket } = handle;
     if (this.#cutEarly.delete(stream)) {
-      if (handle?.kind === 'socket') handle.socket.destroy();
-      this.#reply(() => this.#gone.push(stream));
+      socket.destroy();
+      this.#gone.push(stream);
+      this.#reply();
       return;
     }
-    let source: AdoptedSocket;
-    if (way === 'relay') {
-      const relayed = new GivenRelay(stream, this.#host, () => this.#open.delete(stream));
-      this.#open.set(stream, relayed);
-      source = { ...options, kind: 'relay', conversation: relayed.conversation, local, remote, side: 'server' };
-    } else if (handle?.kind === 'socket') {
-      const { socket } = handle;
-      this.#open.set(stream, new GivenSocket(socket, () => this.#closed(stream)));
-      const tuned = { noDelay: options.noDelay, keepAliveMs: options.keepAliveMs } as SocketTuning;
-      source = { ...options, kind: 'socket', socket, local, remote, side: 'server', tuned };
-    } else {
-      this.#reply(() => this.#refused.push([stream, encodeError(closedBefore())]));
+    const { local, remote, options, tuned } = this.#orders.read(order);
+    this.#open.set(stream, new GivenSocket(socket, () => this.#closed(stream)));
+    this.#adopt(stream, { ...options, kind: 'socket', socket, local, remote, side: 'server', tuned });
+  }
+
+  #beginRelayed(stream: number, { local, remote, options }: HandOver): void {
+    if (this.#cutEarly.delete(stream)) {
+      this.#gone.push(stream);
+      this.#reply();
       return;
     }
-    this.#adopt(stream, source);
+    const relayed = new GivenRelay(stream, this.#host, () => this.#open.delete(stream));
+    this.#open.set(stream, relayed);
+    this.#adopt(stream, {
+      ...options,
+      kind: 'relay',
+      conversation: relayed.conversation,
+      local,
+      remote,
+      side: 'server',
+    });
   }
 
   #adopt(stream: number, source: AdoptedSocket): void {
@@ -105,20 +130,27 @@ export class AdoptedConnections {
   #attended(stream: number): void {
     const given = this.#open.get(stream);
     if (given === undefined) return; // closed meanwhile, and told so
-    if (given.attended) this.#reply(() => this.#taken.push(stream));
-    else this.#refuse(stream, unattended());
+    if (!given.attended) {
+      this.#refuse(stream, unattended());
+      return;
+    }
+    this.#taken.push(stream);
+    this.#reply();
   }
 
   #refuse(stream: number, error: unknown): void {
     const given = this.#open.get(stream);
     if (given === undefined) return;
     this.#open.delete(stream);
-    this.#reply(() => this.#refused.push([stream, encodeError(error)]));
+    this.#refused.push([stream, encodeError(error)]);
+    this.#reply();
     given.close();
   }
 
   #closed(stream: number): void {
-    if (this.#open.delete(stream)) this.#reply(() => this.#gone.push(stream));
+    if (!this.#open.delete(stream)) return;
+    this.#gone.push(stream);
+    this.#reply();
   }
 
   #cut(stream: number): void {
@@ -130,18 +162,29 @@ export class AdoptedConnections {
     }
   }
 
-  /** Those of one turn of the loop leave in one frame. */
-  #reply(note: () => void): void {
-    note();
-    if (this.#replyDue) return;
-    this.#replyDue = true;
-    setImmediate(() => this.flush());
+  /**
+   * Replies leave in one frame for many: at the end of the turn, or a moment later when some have left just before. They do not wait
+   * while the master has no more to send before it hears what was taken.
+   */
+  #reply(): void {
+    if (this.#replies === SOON) return;
+    const { repliesGatherMs, repliesGatherPart } = serviceRows;
+    const enough = this.#taken.length * repliesGatherPart.fallback >= this.#host.inFlight();
+    if (enough || performance.now() - this.#saidAt >= repliesGatherMs.fallback) {
+      this.#replies = SOON;
+      setImmediate(() => this.flush());
+    } else if (this.#replies === NOTHING) {
+      this.#replies = LATER;
+      if (this.#gathering === undefined) this.#gathering = setTimeout(() => this.flush(), repliesGatherMs.fallback);
+      else this.#gathering.refresh();
+    }
   }
 
   /** Says what there is to say now. */
   flush(): void {
-    if (this.#replyDue) {
-      this.#replyDue = false;
+    if (this.#replies !== NOTHING) {
+      this.#replies = NOTHING;
+      this.#saidAt = performance.now();
       const value: HandOverReplies = {
         ...(this.#taken.length > 0 ? { taken: this.#taken } : {}),
         ...(this.#gone.length > 0 ? { gone: this.#gone } : {}),
@@ -163,7 +206,7 @@ class GivenSocket implements Given {
     this.#socket = socket;
     // One that ended on its way has said so already.
     if (socket.closed) setImmediate(gone);
-    else socket.once('close', gone);
+    else socket.on('close', gone);
   }
 
   get attended(): boolean {
@@ -206,7 +249,11 @@ class GivenRelay implements Given {
 const CUT: HandOverOrder = 'cut';
 
 function isHandOver(value: unknown): value is HandOver {
-  return typeof value === 'object' && value !== null && 'way' in value;
+  return typeof value === 'object' && value !== null && 'options' in value;
+}
+
+function isMoved(value: unknown): value is MovedHandOver {
+  return Array.isArray(value);
 }
 
 function closedBefore(): PacketError {

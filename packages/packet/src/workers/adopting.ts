@@ -6,6 +6,8 @@ import { endOf, type WorkerLoss } from './call-errors.ts';
 import { decodeError, type WireError } from './error-codec.ts';
 import type { Instance } from './instance.ts';
 import { InstanceConnections } from './instance-connections.ts';
+import { MovedOrders } from './moved-order.ts';
+import type { MovedHandOver } from './protocol.ts';
 import type { WorkerLimits } from './worker-options.ts';
 
 /** What adopting needs of a pool. */
@@ -29,6 +31,7 @@ export class Adopting implements AdoptionCounter {
   readonly #plan: AdoptingPlan;
   readonly #waiting = new Set<Adoption>();
   readonly #holders = new Map<Adoption, Instance>();
+  readonly #orders = new MovedOrders();
   readonly #counts = { transfer: 0, relay: 0, lost: 0, refused: 0 };
   #open = 0;
 
@@ -125,6 +128,10 @@ export class Adopting implements AdoptionCounter {
       'ERR_PACKET_ABORTED',
       `worker "${this.#plan.worker}": the connection was cut while it waited`,
     );
+  }
+
+  orderOf({ live }: Adoption): MovedHandOver {
+    return this.#orders.of(live.local, live.remote, live.options);
   }
 
   // ---- inside --------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ import { type FromOwner, type Relayed, relayLive, type ToOwner } from '../transp
 import type { WireError } from './error-codec.ts';
 import type { ConnectionsHost } from './instance-connections.ts';
 import { LaneConversation } from './lane-conversation.ts';
-import type { HandOver, HandOverOrder } from './protocol.ts';
+import type { HandOver, HandOverOrder, MovedHandOver } from './protocol.ts';
 
 /** Who counts what becomes of an adoption. */
 export interface AdoptionCounter {
@@ -19,6 +19,8 @@ export interface AdoptionCounter {
   /** One that was taken is closed. */
   gone(adoption: Adoption): void;
   cutError(adoption: Adoption): PacketError;
+  /** What its worker is told when its socket goes there. */
+  orderOf(adoption: Adoption): MovedHandOver;
 }
 
 const WAITING = 0;
@@ -125,7 +127,7 @@ export class Adoption implements HandOff {
     if (socket === undefined) return false;
     try {
       const handle = { kind: 'socket', socket } as const;
-      host.post({ type: 'HANDLE', stream: this.stream, value: this.#order('transfer'), handle });
+      host.post({ type: 'HANDLE', stream: this.stream, value: this.#counter.orderOf(this), handle });
     } catch {
       // This one cannot travel, so its bytes do.
       return false;
@@ -140,13 +142,10 @@ export class Adoption implements HandOff {
       (value) => this.#post(value),
       () => undefined,
     );
-    host.post({ type: 'HANDLE', stream: this.stream, value: this.#order('relay') });
-    this.#relayed = relayLive(this.#conversation, this.live, () => this.gone());
-  }
-
-  #order(way: 'transfer' | 'relay'): HandOver {
     const { local, remote, options } = this.live;
-    return { way, local, remote, options };
+    const order: HandOver = { local, remote, options };
+    host.post({ type: 'HANDLE', stream: this.stream, value: order });
+    this.#relayed = relayLive(this.#conversation, this.live, () => this.gone());
   }
 
   #post(value: unknown): void {

@@ -15,7 +15,7 @@ import type { WireError } from './error-codec.ts';
  *   PING 0                                      PONG 0 WorkerFigures?   the loop turns
  *   DRAIN 0 graceMs                             ERROR 0 WireError  could not boot
  *                                               BYE 0 WireError?   ends now; what it died of
- *   HANDLE n HandOver                           HANDLE 0 HandOverReplies      of several connections
+ *   HANDLE n HandOver | MovedHandOver           HANDLE 0 HandOverReplies      of several connections
  *   HANDLE n bytes, credit, …                   HANDLE n bytes, credit, …     where the connection is relayed
  *
  * The worker calls too, on streams of its own, from {@link WORKER_STREAMS} on:
@@ -57,6 +57,8 @@ export interface BootOrder {
   readonly workers?: Readonly<Record<string, readonly string[]>>;
   /** Most functions and signals it may have lent to its master at a time. */
   readonly leases?: number;
+  /** Connections it may be sent before it has said of the first that it took it; 1 where absent. */
+  readonly handlesInFlight?: number;
 }
 
 /** What a call says beside its arguments, where it has more to say than `leftMs`. */
@@ -103,14 +105,24 @@ export type CellName = 'status' | 'result';
 
 /** Value of a STATUS frame. */
 export type CellValue = readonly [cell: CellName, value: unknown];
-/** The first HANDLE frame of a stream: a live connection, whose socket comes with it unless its bytes are relayed. */
+/** The first HANDLE frame of a stream: a live connection whose bytes are relayed. */
 export interface HandOver {
-  readonly way: 'transfer' | 'relay';
   readonly local: Address;
   readonly remote: Address;
   /** Limits and timeouts its server was given for it. */
   readonly options: Readonly<Record<string, unknown>>;
 }
+
+/** The same for a socket that comes with it, in few and short values: every connection pays for them. */
+export type MovedHandOver = readonly [
+  /** JSON; the same text for all connections of one server. */
+  options: string,
+  /** Host, or the path of a UNIX socket, and port, or -1. */
+  localHost: string,
+  localPort: number,
+  remoteHost: string,
+  remotePort: number,
+];
 
 /** What the master says later about a connection that has moved. */
 export type HandOverOrder = 'cut';

@@ -361,6 +361,7 @@ class Service implements Workers, FaceHost {
         orphan,
         workers: this.#directory,
         leases: limits.leases,
+        handlesInFlight: limits.handlesInFlight,
       }),
       open: this.#places(definition, transport, orphan),
       table: this.#table,

@@ -59,6 +59,7 @@ export class WorkerRuntime implements LaneSink {
   readonly #adopted = new AdoptedConnections({
     post: (frame) => this.#post(frame),
     adopted: (socket) => this.#worker?.adopted(socket),
+    inFlight: () => this.#order?.handlesInFlight ?? 1,
   });
   /** Calls that have not settled; a method that returned no promise never gets here. */
   readonly #running = new Map<number, RunningCall | undefined>();

@@ -23,7 +23,7 @@ netTest('threads lose no byte of what clients send at accept, before, during and
   const world = await threads(t);
   const { port } = await world.serve();
   await inParallel(count, 100, (nth) => exchange(t, { port }, nth));
-  await until(() => world.handOff().open === 0);
+  await until(() => world.handOff().open + world.handOff().waiting === 0);
   const handOff = world.handOff();
   assert.equal(handOff[wayOfThreads()], count);
   assert.deepEqual([handOff.waiting, handOff.lost, handOff.refused], [0, 0, 0]);
@@ -39,7 +39,7 @@ netTest('connections of a UNIX socket and of TLS are relayed to threads', async 
   await inParallel(20, 10, (nth) => exchange(t, { path }, nth));
   const { port } = await world.serve({ tls: certificate('localhost') });
   await inParallel(20, 10, (nth) => exchange(t, { port }, nth, true));
-  assert.equal(world.handOff().relay, 40);
+  await until(() => world.handOff().relay === 40);
 });
 
 netTest('each side may end its output first, to a thread', async (t) => {
@@ -79,7 +79,10 @@ netTest(
     // Both instances are busy, until they are ended for it.
     const busy = new AbortController();
     const web = world.web.$with({ signal: busy.signal });
-    const spins = [web.spin(100_000), web.spin(100_000)].map((spin) => spin.catch(() => undefined));
+    const begun = new SharedArrayBuffer(4);
+    const spins = [web.spin(100_000, begun), web.spin(100_000, begun)].map((spin) => spin.catch(() => undefined));
+    // One that is cancelled before it begins holds nobody up.
+    await until(() => Atomics.load(new Int32Array(begun), 0) === 2);
     const sockets = Array.from({ length: 50 }, () => dial(t, server));
     for (const socket of sockets) socket.write('anybody there');
     await until(() => world.handOff().waiting === 50);
