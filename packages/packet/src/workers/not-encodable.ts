@@ -1,3 +1,5 @@
+import { EventEmitter } from 'node:events';
+import { types } from 'node:util';
 import { messageOf, PacketError } from '../errors.ts';
 
 const ERROR_CLASSES = new Map<string, ErrorConstructor>(
@@ -52,23 +54,40 @@ export function seenAs(error: unknown, seen: (told: string) => string): unknown 
   return new PacketError(code, text, { ...(cause === undefined ? {} : { cause }), details: { ...details, path } });
 }
 
-/** Whether instances travel as plain data: classes written in JavaScript do; what the engine or Node made holds state no copy could carry. */
-export function isPlainClass(prototype: object): boolean {
+/**
+ * Why instances do not travel as plain data, in words; `undefined` when they do. Classes written in JavaScript do; what the engine or Node made
+ * holds state no copy could carry, and so does what emits events, which is of no use where nothing emits them.
+ */
+export function whyNotPlain(prototype: object): string | undefined {
   for (let at: object | null = prototype; at !== null; ) {
+    // Before anything is asked of it.
+    if (types.isProxy(at)) return "what is made of a Proxy, as a worker's proxy is: workers have this.workers";
     const next: object | null = Object.getPrototypeOf(at);
-    if (next === null) return true; // some realm's Object.prototype
+    if (next === null) return undefined; // some realm's Object.prototype
+    const name = classNameOf(prototype);
+    if (at === EventEmitter.prototype)
+      return `${/^[AEIOU]/.test(name) ? 'an' : 'a'} ${name}, as any event emitter or stream`;
     if (Object.getOwnPropertySymbols(at).some((symbol) => symbol.description === 'messaging_deserialize_symbol')) {
-      return false;
+      return `a ${name}`;
     }
     const maker: unknown = Object.getOwnPropertyDescriptor(at, 'constructor')?.value;
     if (typeof maker !== 'function') {
-      if (Object.hasOwn(at, Symbol.toStringTag)) return false; // iterators, generators
+      if (Object.hasOwn(at, Symbol.toStringTag)) return kindOfIterator(at) ?? `a ${name}`;
     } else if (!isErrorClass(maker) && /\{\s*\[native code\]\s*\}$/.test(Function.prototype.toString.call(maker))) {
-      return false;
+      return `a ${name}`;
     }
     at = next;
   }
-  return true;
+  return undefined;
+}
+
+/** Of iterators and generators, whose prototypes have a tag and no constructor that is a function. */
+function kindOfIterator(prototype: object): string | undefined {
+  const tag: unknown = Reflect.get(prototype, Symbol.toStringTag);
+  if (tag === 'Generator' || tag === 'AsyncGenerator') {
+    return `${tag === 'Generator' ? 'a generator' : 'an async generator'}: send what it yields, in a list or through a function that is lent`;
+  }
+  return undefined;
 }
 
 function isErrorClass(maker: { readonly name?: unknown }): boolean {

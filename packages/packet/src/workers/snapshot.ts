@@ -5,7 +5,7 @@ import { type ClassCodec, codecOf } from './class-codecs.ts';
 import { fieldsOf } from './error-fields.ts';
 import type { LaneLimits } from './lane-options.ts';
 import { immovable, movedBinary, reopened, takeMemory } from './move.ts';
-import { atKey, classNameOf, errorClass, isPlainClass, NotEncodable, toPacketError } from './not-encodable.ts';
+import { atKey, classNameOf, errorClass, NotEncodable, toPacketError, whyNotPlain } from './not-encodable.ts';
 import { codedCount, type PatchPlace, placeNumber } from './patches.ts';
 
 /** A part too large to stay in its value: it is lent, not copied, and travels beside the value. */
@@ -95,8 +95,8 @@ export class Snapshotter {
   readonly #limits: LaneLimits;
   readonly #stripSymbols: boolean;
   readonly #shares: boolean;
-  /** Prototypes of classes already judged: true when instances travel as plain data. */
-  readonly #plainClasses = new WeakMap<object, boolean>();
+  /** Prototypes of classes already judged: why instances do not travel as plain data, if they do not. */
+  readonly #judged = new WeakMap<object, string | undefined>();
   #busy = false;
   #nodes = 0;
   #bytes = 0;
@@ -315,7 +315,8 @@ export class Snapshotter {
     if (types.isNativeError(source)) return this.#error(source, depth);
     if (types.isBoxedPrimitive(source)) return this.#remember(source, this.#boxed(source));
     if (this.#lend !== undefined && source instanceof AbortSignal) return this.#lent(source, container, place, key);
-    if (!this.#isPlainClass(prototype)) throw new NotEncodable(`a ${classNameOf(prototype)}`);
+    const why = this.#whyNotPlain(prototype);
+    if (why !== undefined) throw new NotEncodable(why);
     return this.#fields(source, depth);
   }
 
@@ -554,12 +555,12 @@ export class Snapshotter {
       throw new NotEncodable(`more than ${this.#limits.maxNodes} properties and elements`);
   }
 
-  #isPlainClass(prototype: object): boolean {
-    const known = this.#plainClasses.get(prototype);
-    if (known !== undefined) return known;
-    const plain = isPlainClass(prototype);
-    this.#plainClasses.set(prototype, plain);
-    return plain;
+  #whyNotPlain(prototype: object): string | undefined {
+    const known = this.#judged.get(prototype);
+    if (known !== undefined || this.#judged.has(prototype)) return known;
+    const why = whyNotPlain(prototype);
+    this.#judged.set(prototype, why);
+    return why;
   }
 }
 
