@@ -43,7 +43,7 @@ export class Reports {
     this.#hear('packet:reactor.error', (event) => this.#error(event));
     this.#hear('packet:reactor.blocked', (event) => this.#blocked(event));
     this.#hear('packet:worker.exited', (event) => this.#exited(event));
-    this.#hear('packet:worker.parked', ({ error }) => this.#say(`${error.message}; it is not started again`));
+    this.#hear('packet:worker.parked', ({ error }) => this.#say(error.message));
     if (workerOutput) this.#hear('packet:worker.output', (event) => this.#lines.add(event));
     this.#hear('packet:listener.trouble', ({ error }) => this.#say(`accepting connections: ${error.message}`));
     this.#hear('packet:listener.started', () => {

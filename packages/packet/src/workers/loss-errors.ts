@@ -26,7 +26,7 @@ export function parkedError(
 ): PacketError {
   return new PacketError(
     'ERR_PACKET_WORKER_PARKED',
-    `${nameOf(facts)} is parked after ${deaths} deaths in a row; the last: ${failures.join('; ')}`,
+    `${nameOf(facts)} is parked after ${deaths} deaths in a row; the last: ${failures.join('; ')}; ${revival(facts)}`,
     {
       ...(loss.error === undefined ? {} : { cause: loss.error }),
       details: { ...facts, deaths, failures, stderr: loss.stderr },
@@ -36,11 +36,16 @@ export function parkedError(
 
 /** An instance ended and its `restart` option leaves it so. */
 export function endedError(facts: WorkerFacts, loss: WorkerLoss, restart: string): PacketError {
-  const message = `${nameOf(facts)} is not started again (restart: ${restart}): ${endOf(loss)}`;
+  const message = `${nameOf(facts)} is not started again (restart: ${restart}): ${endOf(loss)}; ${revival(facts)}`;
   return new PacketError('ERR_PACKET_WORKER_PARKED', message, {
     ...(loss.error === undefined ? {} : { cause: loss.error }),
     details: { ...facts, deaths: 1, failures: [endOf(loss)], stderr: loss.stderr },
   });
+}
+
+/** What its owner can do. */
+function revival({ worker, key }: WorkerFacts): string {
+  return `startWorker("${worker}"${key === undefined ? '' : `, { key: "${key}" }`}) revives it`;
 }
 
 /** An instance cannot come back because a worker it comes after is parked. */

@@ -29,7 +29,12 @@ export class Slot {
   early = 0;
   /** Restarts in a row for which the system had no process or descriptor. */
   starved = 0;
+  /** Its last ends that count towards parking. */
   readonly failures: string[] = [];
+  /** Deaths in a row by calls, which delay the restart and do not count. */
+  killed = 0;
+  /** Its last end, counted or not. */
+  lastEnd: string | undefined;
 
   constructor(index: number) {
     this.index = index;
@@ -50,8 +55,13 @@ export class Slot {
     return this.instance?.isReady === true ? this.instance : undefined;
   }
 
-  /** Counts an end. */
-  failed(reason: string): void {
+  /** Counts an end. @param byCall It died of a call that it was given, which is none of its own failures. */
+  failed(reason: string, byCall: boolean): void {
+    this.lastEnd = reason;
+    if (byCall) {
+      this.killed++;
+      return;
+    }
     this.restarts++;
     this.failures.push(reason);
     if (this.failures.length > serviceRows.failuresKept.fallback) this.failures.shift();
@@ -61,7 +71,9 @@ export class Slot {
   forgive(): void {
     this.restarts = 0;
     this.starved = 0;
+    this.killed = 0;
     this.failures.length = 0;
+    this.lastEnd = undefined;
   }
 }
 

@@ -370,13 +370,13 @@ export class Supervisor implements InstanceOwner, Sibling {
     if (served || healthy) slot.forgive();
     if (healthy) slot.early = 0;
     else if (served && !instance.blamedOnCall) slot.early++;
-    slot.failed(endOf(loss));
     // A call that kills its worker must not be able to have the worker parked: then one caller could stop all others.
-    if (slot.restarts > limits.maxRestarts && !(wasReady && instance.blamedOnCall)) {
+    slot.failed(endOf(loss), wasReady && instance.blamedOnCall);
+    if (slot.restarts > limits.maxRestarts) {
       this.#park(slot, parkedError(instance.facts, loss, slot.restarts, [...slot.failures]));
       return undefined;
     }
-    return this.#restart(slot, pauseMs(Math.max(slot.restarts, slot.early - limits.maxRestarts), limits));
+    return this.#restart(slot, pauseMs(Math.max(slot.restarts + slot.killed, slot.early - limits.maxRestarts), limits));
   }
 
   /** Starts the place again after a pause, with all that its strategy ties to it. Returns the pause. */
@@ -538,9 +538,9 @@ export class Supervisor implements InstanceOwner, Sibling {
 }
 
 function inspectSlot(slot: Slot, now: number): InstanceInspection {
-  const { index, instance, boots, failures, parked } = slot;
+  const { index, instance, boots, lastEnd, parked } = slot;
   const live = instance?.inspect(now) ?? { ...NOTHING_RUNS, state: parked === undefined ? 'waiting' : 'parked' };
-  return { ...live, index, restarts: Math.max(0, boots - 1), error: parked?.message ?? failures.at(-1) };
+  return { ...live, index, restarts: Math.max(0, boots - 1), error: parked?.message ?? lastEnd };
 }
 
 const NOTHING_RUNS: Omit<LiveInspection, 'state'> = {

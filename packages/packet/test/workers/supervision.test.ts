@@ -23,12 +23,12 @@ describe('restarts', () => {
   test('the first is immediate, each further one waits longer, then the worker is parked, and a start revives it', async (t) => {
     const clock = new ManualClock();
     const { flag, spoil, repair } = flagFile(t);
-    const { workers, proxy, errors } = await startWorkers(t, 'boot', { clock });
+    const { workers, proxy, errors, pids } = await startWorkers(t, 'boot', { clock });
     await workers.start('boots', { options: { flag, bad: 'throw' } });
     const boots = proxy<Boots>('boots');
     spoil();
     const died = nextEvent('packet:worker.exited');
-    assert.equal((await outcomeOf(boots.exit())).error?.code, 'ERR_PACKET_WORKER_LOST');
+    process.kill(Number(pids[0]), 'SIGKILL');
     assert.equal((await died).restartInMs, 0);
     // maxRestarts is 2 and restartBaseMs is 1: one more immediate failure, one pause, then the end.
     const second = await nextEvent('packet:worker.exited');
@@ -55,12 +55,12 @@ describe('restarts', () => {
   test('a crash loop costs six starts in ever longer pauses, and nothing at all once it is parked', async (t) => {
     const clock = new ManualClock();
     const { flag, spoil } = flagFile(t);
-    const { workers, proxy } = await startWorkers(t, 'boot', { clock });
+    const { workers, proxy, pids } = await startWorkers(t, 'boot', { clock });
     await workers.start('loops', { options: { flag, bad: 'throw' } });
     spoil();
     const pauses: number[] = [];
     let parked = false;
-    const first = outcomeOf(proxy<Boots>('loops').exit());
+    process.kill(Number(pids[0]), 'SIGKILL');
     while (!parked) {
       const { restartInMs } = await nextEvent('packet:worker.exited');
       if (restartInMs === undefined) parked = true;
@@ -68,7 +68,6 @@ describe('restarts', () => {
       // The clock moves only so far: a restart that does not wait would be seen before its time.
       clock.advance(restartInMs ?? 0);
     }
-    assert.equal((await first).error?.code, 'ERR_PACKET_WORKER_LOST');
     const bounds = [0, 100, 200, 400, 800];
     assert.equal(pauses.length, bounds.length);
     for (const [index, pause] of pauses.entries()) {
@@ -88,12 +87,12 @@ describe('restarts', () => {
   test('a start of a pool of which one instance is parked revives that one', async (t) => {
     const clock = new ManualClock();
     const { flag, spoil, repair } = flagFile(t);
-    const { workers, proxy } = await startWorkers(t, 'boot', { clock });
+    const { workers, proxy, pids } = await startWorkers(t, 'boot', { clock });
     await workers.start('pair', { options: { flag, bad: 'throw' } });
     spoil();
     const parked = nextEvent('packet:worker.parked');
     const waiting = nextEvent('packet:worker.exited', ({ restartInMs }) => Number(restartInMs) > 0);
-    assert.equal((await outcomeOf(proxy<Pair>('pair').exit())).error?.code, 'ERR_PACKET_WORKER_LOST');
+    process.kill(Number(pids[0]), 'SIGKILL');
     await waiting;
     clock.advance(1);
     await parked;
@@ -170,6 +169,34 @@ describe('restarts', () => {
     }
     assert.equal(await boots.echo('alive'), 'alive');
     assert.deepEqual(errors, [], 'whoever called has heard of each');
+  });
+
+  test('a call that kills its worker delays the restart, and is not among the deaths it is parked for, nor are those before a start', async (t) => {
+    const clock = new ManualClock();
+    const { flag, spoil, repair } = flagFile(t);
+    const { workers, proxy } = await startWorkers(t, 'boot', { clock });
+    const boots = proxy<Boots>('boots');
+    const expected = Array.from({ length: 3 }, () => 'boot failed on purpose');
+    for (let round = 0; round < 2; round++) {
+      await workers.start('boots', { options: { flag, bad: 'throw' } });
+      spoil();
+      const parked = nextEvent('packet:worker.parked');
+      const pauses: (number | undefined)[] = [];
+      const stop = listen('packet:worker.exited', ({ restartInMs }) => {
+        pauses.push(restartInMs);
+        if (restartInMs !== undefined) setImmediate(() => clock.advance(restartInMs));
+      });
+      assert.equal((await outcomeOf(boots.exit())).error?.code, 'ERR_PACKET_WORKER_LOST');
+      const { details, message } = (await parked).error;
+      assert.deepEqual([details.deaths, details.failures], [3, expected]);
+      assert.match(message, /; startWorker\("boots"\) revives it$/);
+      stop();
+      assert.deepEqual(
+        pauses.map((pause) => Math.ceil(Number(pause))),
+        [0, 1, 2, Number.NaN],
+      );
+      repair();
+    }
   });
 });
 
