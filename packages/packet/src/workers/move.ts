@@ -1,4 +1,5 @@
 import { types } from 'node:util';
+import * as threads from 'node:worker_threads';
 import { PacketError } from '../errors.ts';
 import { type Binary, binaryOver, bytesOf, memoryOf } from './binary.ts';
 
@@ -41,23 +42,46 @@ export function movedBinary(value: object): Binary | undefined {
   return movedBrand in value && 'binary' in value ? (value.binary as Binary) : undefined;
 }
 
+/** What is said of memory that somebody has taken. */
+export const MOVED_ALREADY = 'its memory has moved already';
+
 /** Why its memory cannot move, in words. */
 export function immovable(binary: Binary): string | undefined {
   const memory = memoryOf(binary);
   if (!(types.isArrayBuffer(memory) as boolean)) return 'shared memory cannot move';
-  if (isDetached(memory)) return 'its memory has moved already';
+  if (isDetached(memory)) return MOVED_ALREADY;
   return undefined;
+}
+
+/** Memory that Node does not let go of. */
+export class StuckMemory extends Error {
+  readonly #memories: readonly ArrayBuffer[];
+
+  constructor(memories: readonly ArrayBuffer[], cause?: unknown) {
+    const copy = 'copy it first, as new Uint8Array(bytes) does';
+    super(`it shares the memory of Node's pool, as small Buffers do, and that cannot move: ${copy}`, { cause });
+    this.#memories = memories;
+  }
+
+  holds(binary: Binary): boolean {
+    return this.#memories.some((memory) => memory === memoryOf(binary));
+  }
 }
 
 /**
  * Takes memory away from all who have it.
  * @returns The same memory, in the same order; only the caller has it.
- * @throws Error of Node for memory that may not move; nothing has moved then.
+ * @throws StuckMemory for memory that may not move; since Node 21 nothing has moved then.
  */
 export function takeMemory(memories: readonly ArrayBuffer[]): readonly ArrayBuffer[] {
+  // Known since Node 21.
+  const isStuck: unknown = Reflect.get(threads, 'isMarkedAsUntransferable');
+  const stuck = typeof isStuck === 'function' ? memories.filter((memory) => isStuck(memory) === true) : [];
+  if (stuck.length > 0) throw new StuckMemory(stuck);
   const taken = structuredClone(memories, { transfer: [...memories] });
   // Node 20 copies what may not move, without a word.
-  if (memories.some((memory) => memory.byteLength > 0)) throw new TypeError('memory of a pool cannot move');
+  const left = memories.filter((memory) => memory.byteLength > 0);
+  if (left.length > 0) throw new StuckMemory(left);
   return taken;
 }
 
@@ -66,7 +90,8 @@ export function reopened(kind: number, binary: Binary, byteLength: number, memor
   return ArrayBuffer.isView(binary) ? binaryOver(kind, memory, at, byteLength) : memory;
 }
 
-function isDetached(memory: ArrayBufferLike): boolean {
+/** Whether the memory was taken away. */
+export function isDetached(memory: ArrayBufferLike): boolean {
   if (memory.byteLength > 0) return false;
   try {
     return bytesOf(memory as ArrayBuffer).byteLength > 0;

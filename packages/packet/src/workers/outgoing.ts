@@ -53,7 +53,7 @@ export function toOutgoing(frame: Frame, snapshotter: Snapshotter, limits: LaneL
   let bytes = 0;
   for (const attachment of attachments) bytes += attachment.byteLength;
   const mostBytes = snapshot.mostBytes + bytes;
-  if (mostBytes > limits.maxFrameBytes) throw tooMuch('longer than maxFrameBytes');
+  if (mostBytes > limits.maxFrameBytes) throw tooMuch(`longer than maxFrameBytes, ${limits.maxFrameBytes} bytes`);
   // The list is the sender's; its members are lent.
   const charge = FRAME_BYTES + snapshot.bytes + snapshot.partBytes + bytes;
   return { type, stream, snapshot, attachments: attachments.slice(), charge, mostBytes, big: true };

@@ -4,9 +4,11 @@ import { type Binary, BUFFER, binaryKindOf, bytesOf, copyBinary, memoryOf } from
 import { type ClassCodec, codecOf } from './class-codecs.ts';
 import { fieldsOf } from './error-fields.ts';
 import type { LaneLimits } from './lane-options.ts';
-import { immovable, movedBinary, reopened, takeMemory } from './move.ts';
+import { immovable, isDetached, MOVED_ALREADY, movedBinary, reopened, StuckMemory, takeMemory } from './move.ts';
 import { atKey, classNameOf, errorClass, NotEncodable, toPacketError, whyNotPlain } from './not-encodable.ts';
 import { codedCount, type PatchPlace, placeNumber } from './patches.ts';
+import { spread } from './spread.ts';
+import { tooLong } from './too-long.ts';
 
 /** A part too large to stay in its value: it is lent, not copied, and travels beside the value. */
 export type LargePart =
@@ -62,8 +64,6 @@ const LISTED_OBJECTS = 8;
 const OBJECT_PROTOTYPE: object = Object.prototype;
 const ARRAY_PROTOTYPE: object = Array.prototype;
 
-type Fields = Record<string, unknown>;
-
 /** What cannot be copied and may be lent. */
 export type Lendable = ((...args: never[]) => unknown) | AbortSignal;
 
@@ -116,6 +116,7 @@ export class Snapshotter {
   #listed = 0;
   #seen: Map<object, object> | undefined;
   #lend: Lend | undefined;
+  #stuck: StuckMemory | undefined;
 
   /**
    * @param stripSymbols Needed where the copy itself is delivered; a codec drops symbol keys anyway.
@@ -141,22 +142,36 @@ export class Snapshotter {
       const bytes = this.#bytes;
       const partBytes = this.#parts === undefined ? 0 : sizeOf(this.#parts);
       const mostBytes = bytes + this.#units + partBytes;
-      if (mostBytes > this.#limits.maxFrameBytes) throw new NotEncodable('longer than maxFrameBytes');
+      if (mostBytes > this.#limits.maxFrameBytes) throw tooLong(value, mostBytes, this.#limits.maxFrameBytes);
       if (this.#moving !== undefined) this.#take(this.#moving);
       // While it is empty the list stays with the snapshotter, for the next value.
       const patches = this.#patches.length === 0 ? NO_PATCHES : this.#patches;
       const [json, parts, coded, buffers] = [this.#json, this.#parts, this.#coded, this.#buffers];
       return { value: copy, json, bytes, partBytes, mostBytes, parts, patches, coded, buffers };
     } catch (error) {
-      throw toPacketError(error);
+      throw toPacketError(error instanceof StuckMemory ? this.#placed(value, error, extras) : error);
     } finally {
       this.#reset();
     }
   }
 
+  /** What cannot move is known when all was walked; walked again, the place is. */
+  #placed(value: unknown, stuck: StuckMemory, extras: SnapshotExtras): unknown {
+    this.#reset();
+    this.#lend = extras.lend;
+    this.#stuck = stuck;
+    try {
+      this.#copy(value, 0, undefined, 'root', undefined);
+    } catch (error) {
+      return error;
+    }
+    return stuck;
+  }
+
   #reset(): void {
     this.#busy = false;
     this.#lend = undefined;
+    this.#stuck = undefined;
     this.#nodes = 0;
     this.#bytes = 0;
     this.#units = 0;
@@ -380,6 +395,7 @@ export class Snapshotter {
   #binary(source: Binary, container: object | undefined, place: PatchPlace, key: unknown): object {
     const kind = binaryKindOf(source);
     if (kind === undefined) throw new NotEncodable(`a ${classNameOf(Object.getPrototypeOf(source))}`);
+    if (isDetached(memoryOf(source))) throw new NotEncodable(MOVED_ALREADY);
     const moves = this.#moving?.has(memoryOf(source)) === true;
     if (this.#shares && types.isSharedArrayBuffer(memoryOf(source))) {
       this.#bytes += OBJECT_BYTES;
@@ -405,6 +421,7 @@ export class Snapshotter {
   }
 
   #moved(binary: Binary, container: object | undefined, place: PatchPlace, key: unknown): object {
+    if (this.#stuck?.holds(binary) === true) throw new NotEncodable(this.#stuck.message);
     const why = immovable(binary);
     if (why !== undefined) throw new NotEncodable(why);
     this.#moving ??= new Set();
@@ -561,22 +578,6 @@ export class Snapshotter {
     const why = whyNotPlain(prototype);
     this.#judged.set(prototype, why);
     return why;
-  }
-}
-
-function spread(source: object): Fields {
-  try {
-    return { ...source };
-  } catch (error) {
-    // A getter threw; the copy does not say which.
-    for (const name of Object.keys(source)) {
-      try {
-        Reflect.get(source, name);
-      } catch {
-        throw atKey(error, name);
-      }
-    }
-    throw error;
   }
 }
 

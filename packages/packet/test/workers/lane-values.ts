@@ -326,6 +326,7 @@ export function laneValues({ start, echo }: LaneRig): void {
   test('memory moves once, and only what may', async () => {
     const tested = start();
     const memory = new Uint8Array(10);
+    const view = new DataView(memory.buffer);
     const twice = move(memory);
     tested.lane.post({ type: 'CALL', stream: 1, value: twice });
     const refused = { code: 'ERR_PACKET_NOT_ENCODABLE', details: { path: '$.again' } };
@@ -334,9 +335,16 @@ export function laneValues({ start, echo }: LaneRig): void {
     assert.throws(() => move(new Uint8Array(new SharedArrayBuffer(8))), { code: 'ERR_PACKET_NOT_ENCODABLE' });
     assert.throws(() => move('text' as never), { code: 'ERR_PACKET_NOT_ENCODABLE' });
     const pooled = Buffer.from('in a pool');
-    assert.throws(() => tested.lane.post({ type: 'CALL', stream: 2, value: move(pooled) }), {
+    assert.throws(() => tested.lane.post({ type: 'CALL', stream: 2, value: { list: [1, move(pooled)] } }), {
       code: 'ERR_PACKET_NOT_ENCODABLE',
+      message: /^\$\.list\[1\] cannot travel: it shares the memory of Node's pool, .* copy it first/,
+      details: { path: '$.list[1]' },
     });
+    for (const gone of [memory, memory.buffer, view]) {
+      assert.throws(() => tested.lane.post({ type: 'CALL', stream: 2, value: [gone] }), {
+        message: '$[0] cannot travel: its memory has moved already',
+      });
+    }
     assert.equal(pooled.toString(), 'in a pool');
     const kept = new Uint8Array(10);
     assert.throws(() => tested.lane.post({ type: 'CALL', stream: 2, value: [move(kept), () => 1] }));
