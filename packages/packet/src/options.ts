@@ -112,12 +112,17 @@ function checkNames(
   const given: Readonly<Record<string, unknown>> = { ...options };
   for (const name in given) {
     if (Object.hasOwn(rows, name) || others.includes(name)) continue;
-    const known = [...others, ...Object.keys(rows)].sort().join(', ');
-    throw new PacketError('ERR_PACKET_OPTION', `${owner}: unknown option "${name}"; known options: ${known}`, {
-      details: { option: name },
-    });
+    throw unknownOption(owner, name, [...others, ...Object.keys(rows)]);
   }
   return given;
+}
+
+/** The error for an option that does not exist. */
+export function unknownOption(owner: string, name: string, known: readonly string[]): PacketError {
+  const names = [...known].sort().join(', ');
+  return new PacketError('ERR_PACKET_OPTION', `${owner}: unknown option "${name}"; known options: ${names}`, {
+    details: { option: name },
+  });
 }
 
 /** @throws PacketError `ERR_PACKET_OPTION` for options that are no object; a list is none. */

@@ -1,4 +1,4 @@
-import { optionError, refusedOption } from '../options.ts';
+import { optionError, unknownOption } from '../options.ts';
 import type { SentAll } from '../workers/index.ts';
 import type { AskOptions } from './worker-service.ts';
 
@@ -53,6 +53,6 @@ export function checkDeferred(module: unknown, name: unknown, args: unknown, opt
   if (typeof options !== 'object' || options === null) throw optionError('defer', 'options', 'an object', options);
   for (const given of Object.keys(options)) {
     if (given === 'deadlineMs' || given === 'signal') continue;
-    throw refusedOption('defer', given, 'absent (known are deadlineMs, signal)', 'a value');
+    throw unknownOption('defer', given, ['deadlineMs', 'signal']);
   }
 }

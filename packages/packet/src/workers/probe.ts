@@ -158,8 +158,14 @@ class Probe implements ProcessLaneSink {
 
   #errorOf(wire: WireError, printed = wire.stack): PacketError {
     if (wire.own === true) return definitionError(this.#current(), wire.message);
-    const reason = `importing it failed: ${wire.name}: ${wire.message}`;
+    const reason = `importing it failed: ${wire.name}: ${wire.message}${hintFor(wire)}`;
     const place = wire.name === 'SyntaxError' ? syntaxPlaceIn(printed) : undefined;
     return definitionError(this.#current(), reason, decodeError(wire), place);
   }
+}
+
+/** What to do about a file that this Node does not run. */
+function hintFor({ fields, message }: WireError): string {
+  const typeScript = fields?.code === 'ERR_UNKNOWN_FILE_EXTENSION' && /"\.[cm]?ts"/.test(message);
+  return typeScript ? ': compile it, or run the program with packet serve or a loader of TypeScript' : '';
 }

@@ -1,5 +1,5 @@
 import { PacketError } from '../errors.ts';
-import { optionError, refusedOption } from '../options.ts';
+import { optionError, unknownOption } from '../options.ts';
 import type { AskOptions } from '../reactor/index.ts';
 import type { AdoptSource, HandedConnection } from './live-source.ts';
 import type { OriginCalls } from './origins.ts';
@@ -162,7 +162,7 @@ const CALL_OPTIONS: readonly string[] = [...ASK_OPTIONS, 'signal'];
 function checkOptions(worker: string, options: AskOptions, known: readonly string[]): void {
   const owner = `worker "${worker}" call`;
   for (const name in options) {
-    if (!known.includes(name)) throw refusedOption(owner, name, `absent (known are ${known.join(', ')})`, 'a value');
+    if (!known.includes(name)) throw unknownOption(owner, name, known);
   }
   const { deadlineMs, key, pickKey } = options;
   if (deadlineMs !== undefined) checkDeadline(worker, deadlineMs);

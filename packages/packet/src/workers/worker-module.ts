@@ -10,6 +10,8 @@ export interface FoundWorker {
   readonly WorkerClass: WorkerClass;
 }
 
+const ELSEWHERE = 'modules that are no workers live outside the worker folder';
+
 /**
  * Finds the one worker class of a module.
  * @returns the class, or in words why there is none to take.
@@ -27,7 +29,7 @@ export function findWorkerClass(module: object): FoundWorker | string {
   const [first, second] = [...found.values()];
   if (first === undefined) {
     const instead = others.length === 0 ? '' : ` (${others.join(', ')} does not extend it)`;
-    return `it exports no class that extends Worker${instead}`;
+    return `it exports no class that extends Worker${instead}; ${ELSEWHERE}`;
   }
   if (second !== undefined) {
     return `it exports ${found.size} worker classes (${[...found.values()].map((one) => one.exportName).join(', ')}); one class a file`;

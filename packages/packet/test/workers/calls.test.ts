@@ -302,6 +302,11 @@ describe('unknown things', () => {
       code: 'ERR_PACKET_OPTION',
       message: /deadlineMs must be an integer in 1\.\.86400000 \(ms\) or 0 for off, got -1/,
     });
+    assert.throws(() => evaluate.$with({ deadlineMS: 1 } as object), {
+      code: 'ERR_PACKET_OPTION',
+      message: 'worker "evaluate" call: unknown option "deadlineMS"; known options: deadlineMs, key, pickKey, signal',
+      details: { option: 'deadlineMS' },
+    });
     assert.throws(() => new TestOrigin(workers).ask('evaluate', 1, { deadlineMs: 1.5 }), { code: 'ERR_PACKET_OPTION' });
     assert.throws(() => new TestOrigin(workers).ask('evaluate', 1, { wait: 1 } as object), {
       code: 'ERR_PACKET_OPTION',
@@ -310,7 +315,7 @@ describe('unknown things', () => {
     const { signal } = new AbortController();
     assert.throws(() => new TestOrigin(workers).ask('evaluate', 1, { signal } as object), {
       code: 'ERR_PACKET_OPTION',
-      message: /signal must be absent \(known are deadlineMs, key, pickKey\)/,
+      message: 'worker "evaluate" call: unknown option "signal"; known options: deadlineMs, key, pickKey',
     });
   });
 });

@@ -43,7 +43,10 @@ async function refused(given: URL, message: RegExp): Promise<void> {
 
 describe('the worker folder', () => {
   const bad: readonly [name: string, message: RegExp][] = [
-    ['none', /none\/empty\.js: it exports no class that extends Worker/],
+    [
+      'none',
+      /none\/empty\.js: it exports no class that extends Worker; modules that are no workers live outside the worker folder/,
+    ],
     ['not-worker', /not-worker\/plain\.js: it exports no class that extends Worker \(Plain does not extend it\)/],
     ['several', /several\/two\.js: it exports 2 worker classes \(One, Two\); one class a file/],
     ['throws', /throws\/thrower\.js: importing it failed: TypeError: thrown while imported/],
@@ -100,6 +103,16 @@ describe('the worker folder', () => {
     const root = temporaryFolder(t);
     writeFileSync(join(root, 'lost.mjs'), "import './nowhere.mjs';");
     await refused(pathToFileURL(root), /lost\.mjs: importing it failed: .*nowhere\.mjs/);
+  });
+
+  const byItself = Reflect.get(process.features, 'typescript') ? 'this Node runs TypeScript by itself' : false;
+  test('of a .ts file that Node cannot run the way out is told', { skip: byItself }, async (t) => {
+    const root = temporaryFolder(t);
+    writeFileSync(join(root, 'typed.ts'), 'export const typed: number = 1;');
+    await refused(
+      pathToFileURL(root),
+      /typed\.ts: importing it failed: .*: compile it, or run the program with packet serve/,
+    );
   });
 
   test('a folder that is a file is refused', async (t) => {
