@@ -31,9 +31,12 @@ if (how === 'no-lane') {
   }
   if (how === 'deaf') {
     lane.post({ type: 'HELLO', stream: 0 });
-    setImmediate(() => {
-      for (;;);
-    });
+    // Once HELLO has left, and before its loop reads anything.
+    void Promise.resolve().then(() =>
+      process.nextTick(() => {
+        for (;;);
+      }),
+    );
   }
   if (how === 'exhausts') {
     const kept: unknown[] = [];
