@@ -29,8 +29,10 @@ export interface WorkerFacts {
 export interface CallFacts {
   /** Never reused within its reactor. */
   readonly call: number;
-  /** `receiveData` for `askWorker`. */
+  /** `receiveData` for `askWorker`; the function's name where `reactor.defer` made it. */
   readonly method: string;
+  /** Of a deferred function, the URL of its module. */
+  readonly module: string | undefined;
   /** W3C trace context it was made in, if any. */
   readonly traceparent: string | undefined;
 }

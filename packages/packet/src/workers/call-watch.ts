@@ -4,6 +4,7 @@ import { type CallEnd, type CallFacts, observation, publish, type WorkerFacts } 
 import type { MethodInspection } from '../reactor/index.ts';
 import type { Call } from './calls.ts';
 import { traceparentOf } from './carried.ts';
+import { DEFER, deferredOf } from './deferrals.ts';
 import { Histogram } from './histogram.ts';
 import { serviceRows } from './worker-options.ts';
 
@@ -124,7 +125,11 @@ function nameOf(method: string): string {
 }
 
 function factsOf(call: Call): CallFacts {
-  return { call: call.id, method: nameOf(call.method), traceparent: traceparentOf(call.context) };
+  const traceparent = traceparentOf(call.context);
+  if (call.holder.worker !== DEFER)
+    return { call: call.id, method: nameOf(call.method), module: undefined, traceparent };
+  const { name, module } = deferredOf(call.args);
+  return { call: call.id, method: name, module, traceparent };
 }
 
 function endOf(error: PacketError | undefined): CallEnd {

@@ -9,6 +9,11 @@ import { workerRows } from './worker-options.ts';
 /** The worker that runs deferred functions; no folder can have one of this name. */
 export const DEFER = '$defer';
 
+/** The module and function of a call to {@link DEFER}, as long as it has its arguments. */
+export function deferredOf([module, name]: readonly unknown[]): { readonly module: string; readonly name: string } {
+  return { module: String(module), name: String(name) };
+}
+
 /** How the places for deferred functions are made. */
 export interface DeferPlan {
   /** How many. */

@@ -183,3 +183,17 @@ netTest('a program that only deferred ends by itself', async (t) => {
   assert.equal(program.stdout, '3\n');
   assert.equal(program.stderr, '');
 });
+
+netTest('events of a call name the function and its module', async (t) => {
+  const reactor = reactorOf(t);
+  const deferred = ({ worker }: { readonly worker: string }): boolean => worker === '$defer';
+  const events = [nextEvent('packet:call.started', deferred), nextEvent('packet:call.settled', deferred)] as const;
+  await reactor.defer(functions, 'add', [1, 2]);
+  for (const { method, module } of await Promise.all(events)) {
+    assert.deepEqual([method, module], ['add', functions.href]);
+  }
+  const failed = nextEvent('packet:call.settled', deferred);
+  await outcomeOf(reactor.defer(functions, 'back', [Symbol('s')]));
+  const { method, module, end } = await failed;
+  assert.deepEqual([method, module, end], ['back', functions.href, 'refused']);
+});
