@@ -66,7 +66,12 @@ export function resolveOptions<R extends OptionRows>(
   options: Given<R>,
   others: readonly string[] = [],
 ): Resolved<R> {
-  const given = checkNames(owner, rows, options, others);
+  checkIsObject(owner, options);
+  const given: Readonly<Record<string, unknown>> = { ...options };
+  for (const name of Object.keys(given)) {
+    if (Object.hasOwn(rows, name) || others.includes(name)) continue;
+    throw unknownOption(owner, name, [...others, ...Object.keys(rows)]);
+  }
   const out: Record<string, number | boolean | string> = {};
   for (const [name, row] of Object.entries(rows)) {
     const value: unknown = given[name] === undefined ? row.fallback : given[name];
@@ -77,44 +82,50 @@ export function resolveOptions<R extends OptionRows>(
 }
 
 /**
- * As {@link resolveOptions}, for what is resolved many times a second: looks at what was given and no more.
- *
- * @param defaults What {@link resolveOptions} makes of nothing given.
+ * As {@link resolveOptions}, for what is resolved many times a second, mostly alike: looks at what was given and no more, and
+ * gives the same object again for the same values.
  */
-export function overrideOptions<R extends OptionRows>(
-  owner: string,
-  rows: R,
-  defaults: Resolved<R>,
-  options: Given<R>,
-  others: readonly string[],
-): Resolved<R> {
-  const given = checkNames(owner, rows, options, others);
-  let out: Record<string, number | boolean | string> | undefined;
-  for (const name in given) {
-    const value = given[name];
-    const row = value === undefined || !Object.hasOwn(rows, name) ? undefined : rows[name];
-    if (row === undefined || value === defaults[name]) continue;
-    if (!accepts(row, value)) throw optionError(owner, name, boundsOf(row), value);
-    out ??= { ...defaults };
-    out[name] = value as number | boolean | string;
-  }
-  return out === undefined ? defaults : (Object.freeze(out) as Resolved<R>);
-}
+export class RepeatedOptions<R extends OptionRows> {
+  readonly #owner: string;
+  readonly #rows: R;
+  readonly #others: readonly string[];
+  readonly #defaults: Resolved<R>;
+  #last: Resolved<R>;
+  /** How many of {@link #last} are not the default. */
+  #lastOwn = 0;
 
-/** A copy of what was given, none of which is unknown. */
-function checkNames(
-  owner: string,
-  rows: OptionRows,
-  options: object,
-  others: readonly string[],
-): Readonly<Record<string, unknown>> {
-  checkIsObject(owner, options);
-  const given: Readonly<Record<string, unknown>> = { ...options };
-  for (const name in given) {
-    if (Object.hasOwn(rows, name) || others.includes(name)) continue;
-    throw unknownOption(owner, name, [...others, ...Object.keys(rows)]);
+  constructor(owner: string, rows: R, others: readonly string[]) {
+    this.#owner = owner;
+    this.#rows = rows;
+    this.#others = others;
+    this.#defaults = resolveOptions(owner, rows, {});
+    this.#last = this.#defaults;
   }
-  return given;
+
+  /** @throws PacketError `ERR_PACKET_OPTION`, as {@link resolveOptions}. */
+  resolve(options: Given<R>): Resolved<R> {
+    checkIsObject(this.#owner, options);
+    const names = Object.keys(options);
+    let own = 0;
+    for (const name of names) {
+      if (!Object.hasOwn(this.#rows, name)) {
+        if (this.#others.includes(name)) continue;
+        throw unknownOption(this.#owner, name, [...this.#others, ...Object.keys(this.#rows)]);
+      }
+      const value: unknown = options[name];
+      if (value === undefined || value === this.#defaults[name]) continue;
+      if (value !== this.#last[name]) return this.#resolveAnew(options);
+      own++;
+    }
+    return own === this.#lastOwn ? this.#last : this.#resolveAnew(options);
+  }
+
+  #resolveAnew(options: Given<R>): Resolved<R> {
+    const resolved = resolveOptions(this.#owner, this.#rows, options, this.#others);
+    this.#last = resolved;
+    this.#lastOwn = Object.keys(this.#rows).filter((name) => resolved[name] !== this.#defaults[name]).length;
+    return resolved;
+  }
 }
 
 /** The error for an option that does not exist. */

@@ -3,13 +3,13 @@ import type { AttachSource } from '../transport/index.ts';
 import { beginConnection } from './beginning.ts';
 import type { Connection } from './connection.ts';
 import { ConnectionCore } from './connection-core.ts';
-import { type AttachOptions, type ResolvedAttachOptions, resolveAttachOptions } from './connection-options.ts';
+import type { AttachOptions, AttachPlans, ResolvedAttachOptions } from './connection-options.ts';
 import type { ListenerHost } from './listener.ts';
 import { AttachedTls, type TlsSettings } from './securing.ts';
 
 /** Checks what `attach` was given. @throws PacketError `ERR_PACKET_OPTION`; nothing was taken over. */
-export function planAttach(source: AttachSource & AttachOptions): ResolvedAttachOptions {
-  const options = resolveAttachOptions(source);
+export function planAttach(plans: AttachPlans, source: AttachSource & AttachOptions): ResolvedAttachOptions {
+  const options = plans.resolve(source);
   checkSource(source);
   return options;
 }

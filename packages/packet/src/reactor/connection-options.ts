@@ -5,7 +5,7 @@ import {
   type NumberRow,
   type OptionRows,
   optionError,
-  overrideOptions,
+  RepeatedOptions,
   type Resolved,
   refusedOption,
   resolveOptions,
@@ -216,8 +216,6 @@ const ownAttachRows = {
 /** Options of an attached connection: those of every connection and its own. */
 export const attachRows: typeof connectionRows & typeof ownAttachRows = { ...connectionRows, ...ownAttachRows };
 
-const ATTACH_DEFAULTS = resolveOptions('attach', attachRows, {});
-
 const ATTACH_NAMES = [
   'kind',
   'socket',
@@ -235,11 +233,16 @@ const ATTACH_NAMES = [
   'args',
 ];
 
-/** @throws PacketError `ERR_PACKET_OPTION`. */
-export function resolveAttachOptions(given: AttachOptions): ResolvedAttachOptions {
-  const resolved = overrideOptions('attach', attachRows, ATTACH_DEFAULTS, given, ATTACH_NAMES);
-  checkWaters('attach', resolved);
-  return resolved;
+/** Resolves what `attach` is given, which mostly is the same but for the socket: workers attach what they are handed. */
+export class AttachPlans {
+  readonly #options = new RepeatedOptions('attach', attachRows, ATTACH_NAMES);
+
+  /** @throws PacketError `ERR_PACKET_OPTION`. */
+  resolve(given: AttachOptions): ResolvedAttachOptions {
+    const resolved = this.#options.resolve(given);
+    checkWaters('attach', resolved);
+    return resolved;
+  }
 }
 
 /**

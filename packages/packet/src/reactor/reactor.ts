@@ -16,6 +16,7 @@ import { createResolver } from './connecting/resolver.ts';
 import type { Connection } from './connection.ts';
 import {
   type AttachOptions,
+  AttachPlans,
   type ClientOptions,
   type ConnectTo,
   endpointOf,
@@ -66,6 +67,7 @@ export class Reactor {
   readonly #hooks: ShutdownHooks;
   readonly #link: ServiceLink | undefined;
   readonly #timers: Timers;
+  readonly #attachPlans = new AttachPlans();
   readonly #madeAt: number;
   readonly #counts = new AcceptCounts();
   readonly #tls = new TlsSettings();
@@ -284,7 +286,7 @@ export class Reactor {
     Handler: ConnectionClass<C, A>,
     init?: (connection: C) => unknown,
   ): C {
-    const options = planAttach(source);
+    const options = planAttach(this.#attachPlans, source);
     const args = argumentsOf('attach', source.args);
     checkHandler('attach', Handler);
     this.#checkRunning('attach');

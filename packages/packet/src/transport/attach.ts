@@ -37,8 +37,7 @@ function attachStream(
     throw new PacketError('ERR_PACKET_STATE', 'attach: the stream must carry bytes: no object mode, no encoding');
   }
   const connecting = stream instanceof Socket && stream.connecting;
-  const known = { ...(local === undefined ? {} : { local }), ...(remote === undefined ? {} : { remote }) };
-  const transport = new StreamTransport(stream, sink, { name: 'attached stream', connecting, ...known });
+  const transport = new StreamTransport(stream, sink, { name: 'attached stream', connecting, local, remote });
   if (head !== undefined && head.byteLength > 0) stream.unshift(head);
   return transport;
 }

@@ -27,8 +27,8 @@ export interface StreamFacts {
   readonly name?: string;
   /** Whether `connect` is still to come. */
   readonly connecting: boolean;
-  readonly local?: Address;
-  readonly remote?: Address;
+  readonly local?: Address | undefined;
+  readonly remote?: Address | undefined;
 }
 
 /**

@@ -89,7 +89,7 @@ export class AdoptedConnections {
     }
     const { local, remote, options, tuned } = this.#orders.read(order);
     this.#open.set(stream, new GivenSocket(socket, () => this.#closed(stream)));
-    this.#adopt(stream, { ...options, kind: 'socket', socket, local, remote, side: 'server', tuned });
+    this.#adopt(stream, { kind: 'socket', socket, local, remote, side: 'server', tuned, ...options });
   }
 
   #beginRelayed(stream: number, { local, remote, options }: HandOver): void {

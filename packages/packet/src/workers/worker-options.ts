@@ -153,7 +153,7 @@ export const serviceRows = {
   /** Cancels that came before their call, or after its answer, which a worker remembers. */
   cancelsKept: { kind: 'number', fallback: 1024, min: 1, max: 1_000_000, unit: 'calls' },
   /** How long a worker gathers what it has to say of its connections, while it has said something just before. */
-  repliesGatherMs: { kind: 'number', fallback: 2, min: 1, max: 1000, unit: 'ms' },
+  repliesGatherMs: { kind: 'number', fallback: 5, min: 1, max: 1000, unit: 'ms' },
   /** The part of `handlesInFlight` it may have taken without saying so: one in so many. */
   repliesGatherPart: { kind: 'number', fallback: 4, min: 1, max: 65_536, unit: 'count' },
   /** Calls of functions lent to it, and to other workers, that one side of a lane may have open. */
