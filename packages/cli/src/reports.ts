@@ -87,12 +87,13 @@ export class Reports {
   }
 
   #exited(event: PacketEvents['packet:worker.exited']): void {
-    const { worker, key, index, pid, exitCode, signal, lost, restartInMs } = event;
+    const { worker, key, index, pid, exitCode, signal, error, lost, restartInMs } = event;
     this.#lines.end(event);
     // Else it was stopped, or is parked, which is told apart.
     if (restartInMs === undefined && lost === 0) return;
     const name = `${worker}${key === undefined ? '' : `:${key}`}.${index}`;
-    const end = signal === undefined ? `ended with code ${exitCode ?? 'unknown'}` : `was ended by ${signal}`;
+    const why = error instanceof Error ? ` (${error.message})` : '';
+    const end = signal === undefined ? `ended with code ${exitCode ?? 'unknown'}` : `was ended by ${signal}${why}`;
     const calls = lost === 0 ? '' : `; ${count(lost, 'call')} lost with it`;
     const next =
       restartInMs === undefined

@@ -37,6 +37,7 @@ export class Asking extends Connection {
     const adder = this.workers.$get<Adder>('adder');
     const text = data.toString();
     if (text === 'die') await adder.die().catch((error: Error & { code: string }) => this.sendData(error.code));
+    else if (text === 'loop') await adder.$with({ deadlineMs: 1000 }).loop().catch((error: Error & { code: string }) => this.sendData(error.code));
     else this.sendData(String(await adder.add(text.split('+').map(Number))));
   }
 }
@@ -54,6 +55,9 @@ export class Adder extends Worker {
   die(): Promise<void> {
     process.kill(process.pid, 'SIGKILL');
     return new Promise(() => undefined);
+  }
+  loop() {
+    for (;;);
   }
 }
 `;
@@ -113,6 +117,9 @@ netTest('workers beside the file are found, run as TypeScript, and what they say
   assert.equal(await talk(port, 'die'), 'ERR_PACKET_WORKER_LOST');
   await packet.printed(/worker adder\.0 \(process \d+\) was ended by SIGKILL; 1 call lost with it; starting again now/);
   assert.equal(await talk(port, '2+2'), '4');
+  assert.equal(await talk(port, 'loop'), 'ERR_PACKET_DEADLINE');
+  await packet.printed(/ended by SIGKILL \(it went on for 500 ms after a call was cancelled\); starting again now/);
+  assert.equal(await talk(port, '3+3'), '6');
 });
 
 netTest('workers may be in another folder', async (t) => {

@@ -131,6 +131,8 @@ export interface PacketEvents {
   'packet:worker.exited': WorkerFacts & {
     readonly exitCode: number | undefined;
     readonly signal: string | undefined;
+    /** What it died of, or why it was ended, as far as that is known. */
+    readonly error: unknown;
     /** Calls that were lost with it. */
     readonly lost: number;
     readonly restartInMs: number | undefined;

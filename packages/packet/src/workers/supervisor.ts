@@ -68,8 +68,8 @@ export class Supervisor implements InstanceOwner, Sibling {
   readonly #slots: readonly Slot[];
   /** Instances that are always wanted. */
   readonly #least: number;
-  /** Instances on their way out; their places have been given away. */
-  readonly #leaving = new Set<Instance>();
+  /** Instances on their way out, whose places have been given away; 0 for those for which another is started, or is to be. */
+  readonly #leaving = new Map<Instance, 0 | undefined>();
   /** Of these, those that must be gone before anything is started in their stead. */
   readonly #ending = new Set<Instance>();
   readonly #pulse: Pulse;
@@ -124,7 +124,7 @@ export class Supervisor implements InstanceOwner, Sibling {
     const now = this.#clock.now();
     const places = this.#slots.filter((slot) => !slot.asleep).map((slot) => inspectSlot(slot, now));
     const successors = this.#slots.flatMap(({ successor }) => successor ?? []);
-    const others = [...successors, ...this.#leaving].map((instance) => ({
+    const others = [...successors, ...this.#leaving.keys()].map((instance) => ({
       ...instance.inspect(now),
       index: instance.facts.index,
       restarts: 0,
@@ -207,7 +207,7 @@ export class Supervisor implements InstanceOwner, Sibling {
       if (slot.instance !== undefined) going.push(slot.instance.end(graceMs));
       if (slot.successor !== undefined) going.push(slot.successor.end(0));
     }
-    for (const instance of this.#leaving) going.push(instance.end(graceMs));
+    for (const instance of this.#leaving.keys()) going.push(instance.end(graceMs));
     await Promise.all(going);
     this.#pulse.stop();
     this.#plan.siblings.remove(this);
@@ -264,11 +264,12 @@ export class Supervisor implements InstanceOwner, Sibling {
     const slot = this.#slotOf(instance);
     // One that the master isolates has done nothing wrong but hold a call: its replacement need not wait for its end.
     if (slot === undefined || this.#stopping || !instance.blamedOnCall) return;
-    this.#leaving.add(instance);
+    this.#leaving.set(instance, 0);
     slot.instance = undefined;
     const { restart } = this.#plan.limits;
     const loss: WorkerLoss = { exitCode: undefined, signal: undefined, error: instance.error, stderr: '' };
     if (restart === 'never' && slot.successor === undefined) {
+      this.#leaving.set(instance, undefined);
       this.#park(slot, endedError(instance.facts, loss, restart), false);
     } else {
       this.#restart(slot, 0);
@@ -279,9 +280,9 @@ export class Supervisor implements InstanceOwner, Sibling {
   lost(instance: Instance, loss: WorkerLoss, calls: readonly Call[]): void {
     this.#client.down(instance);
     const slot = this.#slotOf(instance);
+    let restartInMs: number | undefined = this.#stopping ? undefined : this.#leaving.get(instance);
     const left = this.#leaving.delete(instance);
     this.#ending.delete(instance);
-    let restartInMs: number | undefined;
     if (slot !== undefined && slot.successor === instance) {
       this.#notReplaced(slot, instance, loss);
     } else if (slot !== undefined) {
@@ -290,11 +291,12 @@ export class Supervisor implements InstanceOwner, Sibling {
       // Where calls were lost, their callers hear of it; a parked or never started one is reported as such.
       const unheard = restartInMs !== undefined && calls.length === 0;
       if (unheard || (this.#stopping && loss.error !== undefined)) this.#report(exitError(instance.facts, loss));
-    } else if (left && loss.error !== undefined && !instance.blamedOnCall) {
+    } else if (left && loss.error !== undefined && calls.length === 0) {
       this.#report(exitError(instance.facts, loss));
     }
-    const { exitCode, signal } = loss;
-    publish('packet:worker.exited', () => ({ ...instance.facts, exitCode, signal, lost: calls.length, restartInMs }));
+    const { exitCode, signal, error } = loss;
+    const end = { exitCode, signal, error, lost: calls.length, restartInMs };
+    publish('packet:worker.exited', () => ({ ...instance.facts, ...end }));
     this.#client.lost(instance, loss, calls);
     if (slot !== undefined) this.#tellParked(slot);
     if (this.#recycled?.old === instance) this.#endRecycling();
@@ -418,7 +420,7 @@ export class Supervisor implements InstanceOwner, Sibling {
       if (instance === undefined) continue;
       slot.held = true;
       this.#ending.add(instance);
-      this.#leaving.add(instance);
+      this.#leaving.set(instance, 0);
     }
     const { instance, successor } = slot;
     slot.instance = undefined;
@@ -473,7 +475,7 @@ export class Supervisor implements InstanceOwner, Sibling {
   #putToSleep(instance: Instance): void {
     const slot = this.#slotOf(instance);
     if (slot === undefined || slot.successor !== undefined) return;
-    this.#leaving.add(instance);
+    this.#leaving.set(instance, undefined);
     slot.instance = undefined;
     instance.retire();
   }
@@ -497,7 +499,7 @@ export class Supervisor implements InstanceOwner, Sibling {
     const ageMs = this.#clock.now() - old.readyAt;
     const reason = this.#recycled?.reason ?? 'calls';
     publish('packet:worker.recycled', () => ({ ...old.facts, reason, calls, ageMs, replacedBy: successor.facts.pid }));
-    this.#leaving.add(old);
+    this.#leaving.set(old, undefined);
     old.retire();
   }
 
@@ -533,7 +535,7 @@ export class Supervisor implements InstanceOwner, Sibling {
 
   *#allInstances(): Iterable<Instance> {
     for (const { instance } of this.#slots) if (instance !== undefined) yield instance;
-    yield* this.#leaving;
+    yield* this.#leaving.keys();
   }
 }
 

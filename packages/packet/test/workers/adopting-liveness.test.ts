@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { certificate, type NetTest, netTest, turn } from '@packet/testing';
 import { ManualClock } from '../../src/clock.ts';
+import type { PacketError } from '../../src/index.ts';
 import { workerRows } from '../../src/workers/worker-options.ts';
 import { adoptingWorld, dial, until } from './adopting-world.ts';
 import { nextEvent } from './test-service.ts';
@@ -59,10 +60,13 @@ for (const folder of ['adopts-few', 'adopts-few-threads']) {
         clock.advance(ASKED_EVERY_MS);
         for (let turns = 0; turns < 10; turns++) await turn();
       }
-      assert.equal((await exited).lost, 0);
+      const { lost, restartInMs } = await exited;
+      assert.deepEqual([lost, restartInMs], [0, 0]);
       await served;
       await closed;
       assert.equal(world.handOff().lost, 2);
+      const causes = (world.errors as PacketError[]).map(({ cause }) => (cause as PacketError | undefined)?.code);
+      assert.equal(causes.filter((code) => code === 'ERR_PACKET_WORKER_UNRESPONSIVE').length, 1);
     },
   );
 }

@@ -72,7 +72,13 @@ describe('who is restarted with an instance that dies, in a pool', () => {
     const held = outcomeOf(together.$with({ signal: controller.signal }).hold());
     const seen = arrivals(t);
     let exits = 0;
-    t.after(listen('packet:worker.exited', () => exits++));
+    const restarts: unknown[] = [];
+    t.after(
+      listen('packet:worker.exited', ({ restartInMs }) => {
+        exits++;
+        restarts.push(restartInMs);
+      }),
+    );
     process.kill(Number(before[2]), 'SIGKILL');
     while (exits < 2) await nextEvent('packet:worker.exited');
     const waiting = together.pid();
@@ -82,6 +88,7 @@ describe('who is restarted with an instance that dies, in a pool', () => {
     await seen.count(3);
     assert.equal(before.includes(await waiting), false, 'what came meanwhile has waited');
     assert.equal(exits, 3);
+    assert.deepEqual(restarts, [0, 0, 0]);
   });
 });
 

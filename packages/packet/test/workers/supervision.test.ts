@@ -203,7 +203,7 @@ describe('restarts', () => {
 describe('the cancel ladder', () => {
   test('a blocked worker is killed only when the grace is over, and its replacement does not wait for its end', async (t) => {
     const clock = new ManualClock();
-    const { proxy } = await startWorkers(t, 'settle', { clock });
+    const { proxy, errors } = await startWorkers(t, 'settle', { clock });
     const worker = proxy<Misbehave>('misbehave');
     const pid = await worker.pid();
     let exited = false;
@@ -222,14 +222,18 @@ describe('the cancel ladder', () => {
     assert.equal(exited, false);
     clock.advance(1);
     assert.notEqual(await next, pid);
-    assert.deepEqual([(await gone).pid, (await gone).signal], [pid, 'SIGKILL']);
+    const { error, ...end } = await gone;
+    assert.deepEqual([end.pid, end.signal, end.restartInMs], [pid, 'SIGKILL', 0], 'its replacement is there already');
+    assert.match(String(error), /it went on for 100 ms after a call was cancelled/);
+    assert.equal(errors.length, 1);
+    assert.match(String(errors[0]?.error), /worker "misbehave" \(instance 0\) ended: it went on for 100 ms/);
     clock.advance(86_400_000);
     assert.equal(clock.pending, 0, 'one look at whether it still works, and no more');
   });
 
   test('a worker that turns but goes on with a cancelled call is replaced, and its neighbours finish', async (t) => {
     const clock = new ManualClock();
-    const { proxy } = await startWorkers(t, 'ladder', { clock });
+    const { proxy, errors } = await startWorkers(t, 'ladder', { clock });
     const worker = proxy<import('./fixtures/ladder/many.ts').Many>('many');
     const pid = await worker.pid();
     const hang = outcomeOf(worker.$with({ deadlineMs: 1000 }).hang());
@@ -248,7 +252,8 @@ describe('the cancel ladder', () => {
     assert.equal(await neighbour, pid, 'the neighbour was answered by the old one');
     clock.advance(100);
     assert.equal((await gone).pid, pid);
-    assert.equal((await gone).lost, 0);
+    assert.deepEqual([(await gone).lost, (await gone).restartInMs], [0, 0]);
+    assert.equal(errors.length, 1);
   });
 });
 
