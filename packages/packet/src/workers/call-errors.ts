@@ -75,6 +75,16 @@ export function overloadedError(call: Call, limit: string, seen: number, most: n
   );
 }
 
+/** It waited longest when a newer call came. @param full Why there was no room for both. */
+export function droppedError(call: Call, { details }: PacketError): PacketError {
+  const { limit, seen, most } = details;
+  return new PacketError(
+    'ERR_PACKET_OVERLOADED',
+    `${callName(call)} waited longest and made room for a newer call: ${seen} ${limit} waited, the most is ${most}`,
+    { details: { ...facts(call), limit, seen, most } },
+  );
+}
+
 /** The instance that had the call is gone, or no instance ever got it. */
 export function lostError(call: Call, loss: WorkerLoss, instance: WorkerFacts | undefined): PacketError {
   const { exitCode, signal, error, stderr } = loss;

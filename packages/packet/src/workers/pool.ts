@@ -4,7 +4,14 @@ import { IdTable } from '../id-table.ts';
 import { refusedOption } from '../options.ts';
 import type { HandOff, HandOffSink, LiveConnection, PoolInspection, WorkerPoolStats } from '../reactor/index.ts';
 import { Adopting } from './adopting.ts';
-import { callName, lostError, notEncodableError, overloadedError, type WorkerLoss } from './call-errors.ts';
+import {
+  callName,
+  droppedError,
+  lostError,
+  notEncodableError,
+  overloadedError,
+  type WorkerLoss,
+} from './call-errors.ts';
 import { CallWatch, type Timing } from './call-watch.ts';
 import { type Call, type CallHolder, type CallTable, LateReplies, PartCall } from './calls.ts';
 import type { ValueHolder } from './held-values.ts';
@@ -472,7 +479,7 @@ export class Pool implements CallTarget, SupervisorClient {
     let error = oldest && this.#fullError(oldest);
     while (oldest !== undefined && error !== undefined) {
       oldest.mailbox?.remove(oldest);
-      this.#table.refuse(oldest, error);
+      this.#table.refuse(oldest, droppedError(oldest, error));
       oldest = this.#mailboxes.oldest;
       error = oldest && this.#bounds.fullError(oldest);
     }

@@ -184,7 +184,9 @@ for (const transport of ['process', 'inline'] as const) {
       const held = hold();
       assert.equal(poolOf(service).pressure, 0.5);
       const calls = [1, 2, 3].map((n) => outcomeOf(dropping.echo(n)));
-      assert.equal((await calls[0])?.error?.code, 'ERR_PACKET_OVERLOADED');
+      const dropped = (await calls[0])?.error;
+      assert.equal(dropped?.code, 'ERR_PACKET_OVERLOADED');
+      assert.match(dropped.message, /waited longest and made room for a newer call: 2 calls waited, the most is 2$/);
       assert.deepEqual([poolOf(service).queued, poolOf(service).pressure], [2, 1]);
       calls.push(outcomeOf(dropping.echo('x'.repeat(2000))));
       assert.equal((await calls[1])?.error?.code, 'ERR_PACKET_OVERLOADED');
