@@ -59,14 +59,17 @@ export function seenAs(error: unknown, seen: (told: string) => string): unknown 
  * holds state no copy could carry, and so does what emits events, which is of no use where nothing emits them.
  */
 export function whyNotPlain(prototype: object): string | undefined {
-  for (let at: object | null = prototype; at !== null; ) {
+  let emits = false;
+  for (let at: object | null = prototype; at !== null; at = Object.getPrototypeOf(at) as object | null) {
     // Before anything is asked of it.
     if (types.isProxy(at)) return "what is made of a Proxy, as a worker's proxy is: workers have this.workers";
+    emits ||= at === EventEmitter.prototype;
+  }
+  const name = classNameOf(prototype);
+  if (emits) return `${/^[AEIOU]/.test(name) ? 'an' : 'a'} ${name}, as any event emitter or stream`;
+  for (let at: object | null = prototype; at !== null; ) {
     const next: object | null = Object.getPrototypeOf(at);
     if (next === null) return undefined; // some realm's Object.prototype
-    const name = classNameOf(prototype);
-    if (at === EventEmitter.prototype)
-      return `${/^[AEIOU]/.test(name) ? 'an' : 'a'} ${name}, as any event emitter or stream`;
     if (Object.getOwnPropertySymbols(at).some((symbol) => symbol.description === 'messaging_deserialize_symbol')) {
       return `a ${name}`;
     }
