@@ -317,6 +317,8 @@ function bootFlag(t: TestContext): { flag: string; gate: string; spoil(): void; 
 }
 
 const BOOT_DEADLINE_MS = 5000;
+/** No pause of these workers is longer: their first is 1 ms, and doubles twice at most. */
+const LONGEST_PAUSE_MS = 4;
 
 /** What the errors say of it. */
 const bootFailures = {
@@ -414,7 +416,7 @@ for (const transport of ['process', 'thread', 'inline'] as const) {
           spoil();
           const parked = nextEvent('packet:worker.parked');
           // Past the pause before a restart, and past the deadline of a boot.
-          const hasten = (): void => void setImmediate(() => clock.advance(BOOT_DEADLINE_MS + 1));
+          const hasten = (): void => void setImmediate(() => clock.advance(LONGEST_PAUSE_MS + BOOT_DEADLINE_MS));
           t.after(listen('packet:worker.exited', hasten));
           // The calls in flight are lost; the one behind them waits, for an instance that never comes.
           const loop = service.proxy<Boots>(shape.worker).$with({ deadlineMs: 50 });
