@@ -10,7 +10,7 @@ export interface Waiting {
 
 /**
  * Things that become due, earliest first, on one timer for all of them: a binary heap whose members know their place, so
- * that one which settles early leaves in O(log n). No timer is set while nothing waits.
+ * that one which settles early leaves in O(log n). While nothing waits, no timer keeps the process running.
  */
 export class Deadlines<T extends Waiting> {
   readonly #clock: Clock;
@@ -18,6 +18,8 @@ export class Deadlines<T extends Waiting> {
   readonly #heap: T[] = [];
   #timer: ClockTimer | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
+  /** Nothing waits for the timer that is set. */
+  #idle = false;
 
   constructor(clock: Clock, due: (item: T) => void) {
     this.#clock = clock;
@@ -29,7 +31,12 @@ export class Deadlines<T extends Waiting> {
     const heap = this.#heap;
     heap.push(item);
     this.#rise(item, heap.length - 1);
-    if (item.dueAt < this.#timerAt) this.#arm(item.dueAt);
+    if (item.dueAt < this.#timerAt) {
+      this.#arm(item.dueAt);
+    } else if (this.#idle) {
+      this.#idle = false;
+      this.#timer?.ref();
+    }
   }
 
   /** Takes `item` out, if it waits. */
@@ -43,8 +50,10 @@ export class Deadlines<T extends Waiting> {
       this.#rise(last, index);
       this.#sink(last, last.heapIndex);
     }
-    // A timer for what already left is kept while others wait: re-arming costs more than one early wake-up.
-    if (heap.length === 0) this.#disarm();
+    // A timer for what already left is kept: re-arming costs more than one early wake-up.
+    if (heap.length > 0 || this.#timer === undefined) return;
+    this.#idle = true;
+    this.#timer.unref();
   }
 
   get size(): number {
@@ -53,18 +62,14 @@ export class Deadlines<T extends Waiting> {
 
   #arm(at: number): void {
     this.#timer?.cancel();
+    this.#idle = false;
     this.#timerAt = at;
     this.#timer = this.#clock.setTimer(Math.max(0, at - this.#clock.now()), () => this.#elapsed());
   }
 
-  #disarm(): void {
-    this.#timer?.cancel();
-    this.#timer = undefined;
-    this.#timerAt = Number.POSITIVE_INFINITY;
-  }
-
   #elapsed(): void {
     this.#timer = undefined;
+    this.#idle = false;
     this.#timerAt = Number.POSITIVE_INFINITY;
     const now = this.#clock.now();
     for (;;) {

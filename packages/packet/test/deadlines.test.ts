@@ -55,6 +55,34 @@ test('one timer serves all, and none is set while nothing waits', () => {
   assert.equal(deadlines.size, 0);
 });
 
+test('a timer that nothing waits for serves those that come later, and does no harm when it fires', () => {
+  const clock = new ManualClock();
+  let timers = 0;
+  const setTimer = clock.setTimer.bind(clock);
+  clock.setTimer = (delayMs, fire) => {
+    timers++;
+    return setTimer(delayMs, fire);
+  };
+  const due: number[] = [];
+  const deadlines = new Deadlines<Item>(clock, ({ name }) => due.push(name));
+  for (let name = 0; name < 10; name++) {
+    const one = item(name, 30 + name);
+    deadlines.add(one);
+    assert.equal(clock.pending, 1);
+    deadlines.remove(one);
+    assert.equal(clock.pending, 0, 'nothing keeps the process running');
+  }
+  assert.equal(timers, 1);
+  clock.advance(100);
+  deadlines.add(item(10, 150));
+  deadlines.add(item(11, 140));
+  clock.advance(39);
+  assert.deepEqual(due, []);
+  clock.advance(11);
+  assert.deepEqual(due, [11, 10]);
+  assert.equal(clock.pending, 0);
+});
+
 test('what becomes due may add and remove others', () => {
   const clock = new ManualClock();
   const due: number[] = [];
