@@ -11,10 +11,10 @@
  * head = stream * 64 + frame type * 4 + value form. In a BATCH the JSON is [head, value, head, value, …]: the value is
  * there when its form is JSON, which is faster and takes all that it can carry without loss; 0 stands for the value that
  * is undefined, or that is the next in the V8 array, there as it is or as [value, patches, instances], see patches.ts.
- * An opened frame is its value (JSON: [value] or [value, places], see part-places.ts; V8: [value, patches, instances]), then its large parts, then its attachments; slices fill these pieces in this order and none
- * crosses a piece. The kind of a piece is the number in binary.ts, or TEXT with its length in UTF-16 units; slices of
- * text say whether they are Latin-1 or UTF-16, each for itself. Pieces of length 0 get no slice. Records of several
- * opened frames may alternate.
+ * An opened frame is its value (JSON: [value] or [value, places], see part-places.ts; V8: [value, patches, instances]),
+ * then its large parts, then its attachments; slices fill these pieces in this order and none crosses a piece. The kind
+ * of a piece is the number in binary.ts, or TEXT with its length in UTF-16 units; slices of text say whether they are
+ * Latin-1 or UTF-16, each for itself. Pieces of length 0 get no slice. Records of several opened frames may alternate.
  */
 import { Deserializer, Serializer } from 'node:v8';
 import { type Binary, binaryFits, binaryFrom, binaryKindOf, bytesOf, newMemory } from './binary.ts';

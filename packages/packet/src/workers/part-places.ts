@@ -52,27 +52,16 @@ export function putParts(value: unknown, places: unknown, parts: readonly unknow
       root = parts[index];
       continue;
     }
-    let container: object = held(root, undefined);
-    for (const step of path) container = held(container, step);
-    if (!isOwnKey(container, key)) throw new TypeError('a place that is not in its value');
-    (container as Record<string | number, unknown>)[key] = parts[index];
+    let container: unknown = root;
+    for (const step of path) container = has(container, step) ? container[step as string] : undefined;
+    if (!has(container, key)) throw new TypeError('a place that is not in its value');
+    container[key as string] = parts[index];
   }
   return root;
 }
 
-/** The object at `key`, never one that was inherited. */
-function held(container: unknown, key: unknown): object {
-  let found = container;
-  if (key !== undefined) {
-    found =
-      typeof container === 'object' && container !== null && isOwnKey(container, key)
-        ? (container as Record<string | number, unknown>)[key]
-        : undefined;
-  }
-  if (typeof found !== 'object' || found === null) throw new TypeError('a place that is not in its value');
-  return found;
-}
-
-function isOwnKey(container: object, key: unknown): key is string | number {
+/** Whether `key` is one of the container's own, never one that was inherited. */
+function has(container: unknown, key: unknown): container is Record<string, unknown> {
+  if (typeof container !== 'object' || container === null) return false;
   return (typeof key === 'string' || typeof key === 'number') && Object.hasOwn(container, key);
 }

@@ -87,8 +87,8 @@ const NO_EXTRAS: SnapshotExtras = {};
  * Copies posted values so that nothing the sender does afterwards changes what is sent, and refuses what cannot travel.
  *
  * Plain objects, arrays, Map, Set, Date, RegExp, errors and binary keep their type, cycles and identity within one value,
- * and so do instances of classes with a codec; any other instance arrives as a plain object of its own fields; two views of one memory arrive with memory of their
- * own each. Named properties of arrays and symbol keys are left behind. Large binary and long strings are lent: see
+ * and so do instances of classes with a codec; any other instance arrives as a plain object of its own fields; two views of
+ * one memory arrive with memory of their own each. Named properties of arrays and symbol keys are left behind. Large binary and long strings are lent: see
  * {@link LargePart}.
  */
 export class Snapshotter {

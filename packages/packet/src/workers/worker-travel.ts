@@ -22,8 +22,7 @@ type Copied =
   | ArrayBufferView
   | TravellingClasses[keyof TravellingClasses];
 
-// biome-ignore lint/suspicious/noExplicitAny: any class at all
-type AnyClass = abstract new (...args: any) => unknown;
+type AnyClass = abstract new (...args: never) => unknown;
 
 type Weak = WeakMap<WeakKey, unknown> | WeakSet<WeakKey> | WeakRef<WeakKey>;
 
