@@ -1,12 +1,12 @@
 import { type ConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import { PacketError } from '../errors.ts';
 import { type Given, resolveOptions } from '../options.ts';
-import { tell } from './delivery.ts';
-import { FrameStream, type InputEnd } from './frame-stream.ts';
+import { FrameStream } from './frame-stream.ts';
 import { receiveHandles } from './handle-channel.ts';
-import type { Frame, Lane, LaneCapabilities, LaneLoss, LaneSink } from './lane.ts';
+import type { Lane, LaneSink } from './lane.ts';
 import { CHILD_LANE_OPTIONS, LANE_OPTIONS, type LaneLimits } from './lane-options.ts';
 import { LANE_FD, LANE_READ_BYTES } from './process-lane.ts';
+import { type WayEvents, WorkerEnd, type WorkerWay } from './worker-end.ts';
 
 /** How the worker's end is set up. */
 export interface ChildLaneOptions {
@@ -30,100 +30,34 @@ export function openChildLane(sink: LaneSink, options: ChildLaneOptions = {}): L
   if (process.send === undefined) {
     throw new PacketError('ERR_PACKET_STATE', 'openChildLane: this process was not started by openProcessLane');
   }
-  return new ChildLane(sink, limits, orphanExitMs);
+  return new WorkerEnd(sink, orphanExitMs, (events) => openWay(sink, limits, events));
 }
 
-/**
- * ```
- * open ── close() ───────────────► flushing ── all sent, or the grace is over ──┐
- *   ├── END from the master ─────► flushing ── all sent ────────────────────────┼──► lost, guard armed
- *   └── EOF, garbage, IPC gone ─────────────────────────────────────────────────┘
- * ```
- */
-class ChildLane implements Lane {
-  readonly capabilities: LaneCapabilities = { handles: false, transfer: false, sharedMemory: false, codec: 'v8' };
-  readonly #sink: LaneSink;
-  readonly #stream: FrameStream;
-  readonly #refuseHandles: () => void;
-  readonly #orphanExitMs: number;
-  readonly #gone: Promise<void>;
-  #resolveGone: () => void = () => {};
-  #state: 'open' | 'flushing' | 'lost' = 'open';
-  #grace: NodeJS.Timeout | undefined;
-  readonly #ipcGone = (): void => this.#orphaned();
-
-  constructor(sink: LaneSink, limits: LaneLimits, orphanExitMs: number) {
-    this.#sink = sink;
-    this.#orphanExitMs = orphanExitMs;
-    this.#gone = new Promise((resolve) => {
-      this.#resolveGone = resolve;
-    });
-    const slab = Buffer.allocUnsafeSlow(LANE_READ_BYTES);
-    const options: SocketConstructorOpts & Pick<ConnectOpts, 'onread'> = {
-      fd: LANE_FD,
-      readable: true,
-      writable: true,
-      allowHalfOpen: true, // what is queued still leaves after the master's END
-      onread: {
-        buffer: slab,
-        callback: (bytes) => {
-          this.#stream.read(slab, bytes);
-          return true;
-        },
+function openWay(sink: LaneSink, limits: LaneLimits, { inputEnded, orphaned }: WayEvents): WorkerWay {
+  const slab = Buffer.allocUnsafeSlow(LANE_READ_BYTES);
+  const options: SocketConstructorOpts & Pick<ConnectOpts, 'onread'> = {
+    fd: LANE_FD,
+    readable: true,
+    writable: true,
+    allowHalfOpen: true, // what is queued still leaves after the master's END
+    onread: {
+      buffer: slab,
+      callback: (bytes) => {
+        stream.read(slab, bytes);
+        return true;
       },
-    };
-    this.#stream = new FrameStream(new Socket(options), limits, sink, (how) => this.#inputEnded(how));
-    this.#refuseHandles = receiveHandles((batch) => sink.frames(batch));
-    process.on('disconnect', this.#ipcGone);
-  }
-
-  get pendingBytes(): number {
-    return this.#stream.pendingBytes;
-  }
-
-  get pendingFrames(): number {
-    return this.#stream.pendingFrames;
-  }
-
-  post(frame: Frame, urgent = false): boolean {
-    return this.#stream.post(frame, urgent);
-  }
-
-  close(graceMs: number): Promise<void> {
-    if (this.#state === 'open') this.#flushThenLose(graceMs);
-    return this.#gone;
-  }
-
-  #flushThenLose(graceMs: number): void {
-    this.#state = 'flushing';
-    const lose = (): void => this.#lose({ kind: 'closed' }, graceMs);
-    this.#grace = setTimeout(lose, graceMs);
-    this.#stream.end(graceMs, lose);
-  }
-
-  #inputEnded(how: InputEnd): void {
-    if (how.by === 'end' && this.#state === 'open') this.#flushThenLose(how.graceMs);
-    if (how.by === 'garbage') this.#lose({ kind: 'frame', error: how.error }, this.#orphanExitMs);
-    if (how.by !== 'eof') return;
-    // While flushing, the master has stopped writing but may still read.
-    if (this.#state === 'open') this.#lose({ kind: 'cut', error: how.error }, this.#orphanExitMs);
-  }
-
-  #orphaned(): void {
-    // The lane's own EOF brings what the master wrote before; this is for the case that it never comes.
-    if (this.#state !== 'lost') setTimeout(() => this.#lose({ kind: 'cut' }, 0), this.#orphanExitMs).unref();
-  }
-
-  #lose(loss: LaneLoss, exitMs: number): void {
-    if (this.#state === 'lost') return;
-    this.#state = 'lost';
-    clearTimeout(this.#grace);
-    this.#stream.destroy();
-    this.#refuseHandles();
-    process.off('disconnect', this.#ipcGone);
-    if (process.connected) process.disconnect();
-    setTimeout(() => process.exit(loss.kind === 'closed' ? 0 : 1), exitMs).unref();
-    tell(() => this.#sink.lost(loss));
-    this.#resolveGone();
-  }
+    },
+  };
+  const stream = new FrameStream(new Socket(options), limits, sink, inputEnded);
+  const refuseHandles = receiveHandles((batch) => sink.frames(batch));
+  process.on('disconnect', orphaned);
+  return {
+    stream,
+    capabilities: { handles: false, transfer: false, sharedMemory: false, codec: 'v8' },
+    release: () => {
+      refuseHandles();
+      process.off('disconnect', orphaned);
+      if (process.connected) process.disconnect();
+    },
+  };
 }
